@@ -1,0 +1,106 @@
+package quic
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+)
+
+// Config tunes connections. Nil and the zero value both work: every field states its default. A Config is copied when it
+// is handed over; changing it afterwards changes nothing.
+type Config struct {
+	// HandshakeTimeout is how long a handshake may take, from its first datagram on. Default 10 seconds.
+	HandshakeTimeout time.Duration
+	// MaxIdleTimeout closes a connection on which nothing was received for so long; the smaller of both peers' values
+	// counts. Default 30 seconds.
+	MaxIdleTimeout time.Duration
+	// KeepAlive sends a PING after so much silence, which holds NAT bindings and the idle timeout open. Default 0: off.
+	KeepAlive time.Duration
+
+	// StreamWindow is how many bytes the peer may send on a stream before we have read any: the window grows as the
+	// reader keeps up, to MaxStreamWindow at the most. Defaults 512 KiB and 6 MiB.
+	StreamWindow, MaxStreamWindow int64
+	// ConnWindow and MaxConnWindow are the same for all streams of a connection together. Defaults 768 KiB and 15 MiB.
+	ConnWindow, MaxConnWindow int64
+
+	// MaxStreams is how many bidirectional streams the peer may have open at a time. Default 100; negative: none.
+	MaxStreams int64
+	// MaxUniStreams is how many unidirectional streams the peer may have open at a time. Default 100; negative: none.
+	MaxUniStreams int64
+
+	// Congestion makes the congestion controller of a connection; mss is the size of a full datagram in bytes. It is
+	// called, and the controller it returns is used, by one goroutine at a time. Default nil: CUBIC.
+	Congestion func(mss int) congestionController
+
+	// QLog, when set, is called once for every connection and returns where its qlog (JSON-SEQ) goes, or nil for none.
+	// Writes come from the goroutines that drive the connection, never under its lock; the writer is closed when the
+	// connection has ended. A writer that fails is dropped, with one line in the log.
+	QLog func(QLogInfo) io.WriteCloser
+
+	// Logger receives what an operator should know: a connection that panicked, a qlog that cannot be written. Default
+	// nil: slog.Default().
+	Logger *slog.Logger
+}
+
+// QLogInfo says for which connection a qlog is wanted.
+type QLogInfo struct {
+	Server bool   // which side of the connection we are
+	ODCID  []byte // the original destination connection ID: the name both sides know the connection by
+}
+
+// withDefaults returns a copy of c, which may be nil, in which every default is written out.
+func (c *Config) withDefaults() (Config, error) {
+	var out Config
+	if c != nil {
+		out = *c
+	}
+	for _, d := range []struct {
+		name  string
+		field *time.Duration
+		value time.Duration
+	}{
+		{"HandshakeTimeout", &out.HandshakeTimeout, 10 * time.Second},
+		{"MaxIdleTimeout", &out.MaxIdleTimeout, 30 * time.Second},
+		{"KeepAlive", &out.KeepAlive, 0},
+	} {
+		if *d.field < 0 {
+			return out, fmt.Errorf("quic: Config.%s is negative: %v", d.name, *d.field)
+		}
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+	for _, d := range []struct {
+		name  string
+		field *int64
+		value int64
+	}{
+		{"StreamWindow", &out.StreamWindow, 512 << 10},
+		{"MaxStreamWindow", &out.MaxStreamWindow, 6 << 20},
+		{"ConnWindow", &out.ConnWindow, 768 << 10},
+		{"MaxConnWindow", &out.MaxConnWindow, 15 << 20},
+	} {
+		if *d.field < 0 {
+			return out, fmt.Errorf("quic: Config.%s is negative: %d", d.name, *d.field)
+		}
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+	out.MaxStreamWindow = max(out.MaxStreamWindow, out.StreamWindow)
+	out.MaxConnWindow = max(out.MaxConnWindow, out.ConnWindow)
+	for _, f := range []*int64{&out.MaxStreams, &out.MaxUniStreams} {
+		switch {
+		case *f == 0:
+			*f = 100
+		case *f < 0:
+			*f = 0
+		}
+	}
+	if out.Logger == nil {
+		out.Logger = slog.Default()
+	}
+	return out, nil
+}
