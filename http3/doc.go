@@ -1,0 +1,33 @@
+// Package http3 is net/http on QUIC: HTTP/3 as RFC 9114 defines it, with the
+// types that every Go program already speaks. A [Server] runs any
+// [http.Handler]; a [Transport] is an [http.RoundTripper].
+//
+// A handler cannot tell that it runs on HTTP/3 unless it asks (r.ProtoMajor is
+// 3 then): requests are filled, headers snapshotted, content types sniffed and
+// errors named as net/http does it. Where HTTP/3 has no such thing as HTTP/1.1
+// had, net/http's own answer for HTTP/2 is given: connections cannot be
+// hijacked, and the Connection header field is dropped silently.
+//
+// # Goroutines
+//
+// Each request runs in a goroutine of its own. A connection without a running
+// request owns none: what arrives on its control and QPACK streams is handled
+// by a state machine that wakes when there is something to read.
+//
+// # Errors
+//
+// What the peer did wrong or decided is an [Error] with the code of RFC 9114,
+// section 8.1. What went wrong underneath (a timeout, a broken handshake) is
+// the error of package quic, as it is.
+//
+// # Not here yet
+//
+// Server push is not offered and not accepted, as browsers and RFC 9114's
+// successors have agreed to forget it. CONNECT reaches handlers as an ordinary
+// request whose body and response are the two directions of the tunnel;
+// extended CONNECT (RFC 9220), HTTP datagrams (RFC 9297) and priorities
+// (RFC 9218) are not negotiated.
+package http3
+
+// NextProto is the ALPN token of HTTP/3 (RFC 9114, section 3.1).
+const NextProto = "h3"

@@ -1,0 +1,115 @@
+package http3
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/godwit-net/godwit/quic"
+)
+
+// Server runs an [http.Handler] on QUIC connections. Its zero value with a
+// TLSConfig is ready to use. The fields must not change once it serves; its
+// methods may be called from any goroutine.
+type Server struct {
+	// Handler answers the requests. nil: http.DefaultServeMux.
+	Handler http.Handler
+
+	// TLSConfig holds the certificates. It is cloned; "h3" is put in front of
+	// NextProtos where it is missing. Only ListenAndServe uses it.
+	TLSConfig *tls.Config
+
+	// QUIC tunes the connections of ListenAndServe. nil: the defaults of
+	// package quic.
+	QUIC *quic.Config
+
+	// MaxHeaderBytes limits the header section of a request, counted as
+	// decoded: the bytes of every name and value and 32 for each field
+	// (RFC 9114, section 4.2.2). It is announced to clients, and a request
+	// above it is answered with 431. 0: http.DefaultMaxHeaderBytes, 1 MiB.
+	// Trailers are held to the same limit.
+	MaxHeaderBytes int
+
+	// ReadHeaderTimeout limits how long a request may take from its first byte
+	// to the end of its header section. 0: 10 seconds. Negative: no limit.
+	ReadHeaderTimeout time.Duration
+
+	// ReadTimeout limits the whole reading of a request, its body included,
+	// from its first byte. 0: no limit. A handler may move it with
+	// http.ResponseController.SetReadDeadline.
+	ReadTimeout time.Duration
+
+	// WriteTimeout limits the time from the end of the header section to the
+	// last write of the response. 0: no limit. A handler may move it with
+	// http.ResponseController.SetWriteDeadline.
+	WriteTimeout time.Duration
+
+	// IdleTimeout closes, with GOAWAY and H3_NO_ERROR, a connection on which no
+	// request has run for so long, however lively its transport is. 0: only
+	// the idle timeout of QUIC ends it.
+	IdleTimeout time.Duration
+
+	// ConnContext, when not nil, may derive the context that the requests of a
+	// connection inherit; it holds http.ServerContextKey and
+	// http.LocalAddrContextKey already and ends with the connection.
+	ConnContext func(ctx context.Context, c *quic.Conn) context.Context
+
+	// Logger receives panics of handlers and failures of connections that the
+	// peer is not to blame for. nil: slog.Default().
+	Logger *slog.Logger
+
+	state serverState
+}
+
+// Stats is what a Server has done and is doing. All numbers are counts.
+type Stats struct {
+	Conns    int   // open connections
+	Running  int   // requests whose handler has not returned
+	Requests int64 // requests handed to the handler since the start
+	Rejected int64 // requests refused with H3_REQUEST_REJECTED since the start
+	Panics   int64 // handlers that panicked, http.ErrAbortHandler not counted
+}
+
+// ListenAndServe listens on the UDP address addr ("127.0.0.1:8443", ":443";
+// empty: ":443") and serves until Shutdown or Close. Its error is never nil;
+// after Shutdown or Close it is http.ErrServerClosed.
+func (s *Server) ListenAndServe(addr string) error { panic("BUG: not yet") }
+
+// Serve accepts the connections of e and serves them until e or s is closed.
+// The endpoint's TLS configuration must offer "h3" (see ConfigureTLS); a
+// connection that chose another protocol is closed at once. Serve does not
+// close e unless s is closed or shut down. Its error is never nil; after Shutdown
+// or Close it is http.ErrServerClosed.
+func (s *Server) Serve(e *quic.Endpoint) error { panic("BUG: not yet") }
+
+// ServeConn serves one connection, whatever protocol it negotiated, and
+// returns when it ended: nil when either side ended it in peace (H3_NO_ERROR,
+// idle timeout), http.ErrServerClosed when s is shut down already, and
+// otherwise the reason.
+func (s *Server) ServeConn(c *quic.Conn) error { panic("BUG: not yet") }
+
+// Shutdown ends the server gracefully: it stops accepting, sends GOAWAY on
+// every connection, refuses requests that come later with H3_REQUEST_REJECTED,
+// waits for the running ones and closes each connection with H3_NO_ERROR when
+// its last request is done. A connection without a running request is closed
+// at once, so a client that vanished delays nothing. When ctx ends first, what
+// is left is closed as Close does it and ctx's error is returned.
+// A Server that was shut down cannot serve again.
+func (s *Server) Shutdown(ctx context.Context) error { panic("BUG: not yet") }
+
+// Close closes all connections at once with H3_NO_ERROR, running requests or not, and
+// the endpoints given to Serve. It does not wait for handlers: their contexts
+// end and their writes fail.
+func (s *Server) Close() error { panic("BUG: not yet") }
+
+// Stats counts what s has done so far.
+func (s *Server) Stats() Stats { panic("BUG: not yet") }
+
+// ConfigureTLS returns a copy of c (nil: an empty configuration) that offers
+// HTTP/3: "h3" is put in front of NextProtos unless it is among them. Others stay,
+// so that one configuration may serve an endpoint with several protocols.
+func ConfigureTLS(c *tls.Config) *tls.Config { panic("BUG: not yet") }
+
+type serverState struct{}
