@@ -77,10 +77,11 @@ func (e *encoder) text(k, v string) {
 	e.key(k)
 	cut := len(v) > maxText
 	if cut {
-		v = v[:maxText]
-		for len(v) > maxText-utf8.UTFMax && !utf8.ValidString(v[len(v)-1:]) { // not inside a rune
-			v = v[:len(v)-1]
+		end := maxText
+		for end > maxText-utf8.UTFMax && !utf8.RuneStart(v[end]) {
+			end--
 		}
+		v = v[:end]
 	}
 	e.b = append(e.b, '"')
 	for i := 0; i < len(v); {
