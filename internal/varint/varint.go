@@ -62,30 +62,18 @@ func AppendWidth(b []byte, v uint64, width int) []byte {
 // Consume reads the integer at the start of b and returns it with the number of bytes it took, or n = -1 when b ends
 // before it does. Longer encodings than necessary are read: only frame types must be minimal (RFC 9000, section 12.4).
 func Consume(b []byte) (v uint64, n int) {
-	// Nearly every field of a packet in a busy connection but offsets is one byte: this much inlines into the caller.
-	if len(b) > 0 && b[0] <= max1 {
-		return uint64(b[0]), 1
-	}
-	return consumeLong(b)
-}
-
-func consumeLong(b []byte) (v uint64, n int) {
 	if len(b) == 0 {
 		return 0, -1
 	}
-	switch b[0] >> 6 {
-	case 1:
-		if len(b) >= 2 {
-			return uint64(binary.BigEndian.Uint16(b)) & max2, 2
-		}
-	case 2:
-		if len(b) >= 4 {
-			return uint64(binary.BigEndian.Uint32(b)) & max4, 4
-		}
-	case 3:
-		if len(b) >= 8 {
-			return binary.BigEndian.Uint64(b) & Max, 8
-		}
+	switch n = 1 << (b[0] >> 6); {
+	case n == 1:
+		return uint64(b[0]), n
+	case n > len(b):
+		return 0, -1
+	case n == 2:
+		return uint64(binary.BigEndian.Uint16(b)) & max2, n
+	case n == 4:
+		return uint64(binary.BigEndian.Uint32(b)) & max4, n
 	}
-	return 0, -1
+	return binary.BigEndian.Uint64(b) & Max, n
 }
