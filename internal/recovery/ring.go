@@ -1,0 +1,126 @@
+package recovery
+
+// ring holds the packets numbered first <= n < next, each in slot n modulo the size, which is a power of two. The packet
+// at first is outstanding unless the ring is empty.
+//
+// The slice of baseSlots is kept while a larger one is in use, so that returning to it costs nothing.
+type ring struct {
+	slots       []Packet
+	base        []Packet
+	first, next int64
+	shelf       shelf
+}
+
+// at returns the slot of number n, which must be within the ring.
+func (r *ring) at(n int64) *Packet { return &r.slots[n&int64(len(r.slots)-1)] }
+
+// push makes a slot for the next number. The caller fills it.
+func (r *ring) push() *Packet {
+	if r.next-r.first == int64(len(r.slots)) {
+		r.grow()
+	}
+	p := r.at(r.next)
+	r.next++
+	return p
+}
+
+// skip leaves the next number without a packet. In an empty ring that takes no slot.
+func (r *ring) skip() {
+	if r.first == r.next {
+		r.first++
+		r.next++
+		return
+	}
+	p := r.push()
+	*p = Packet{Number: r.next - 1, factsEnd: r.shelf.head}
+}
+
+func (r *ring) grow() {
+	if r.slots == nil {
+		r.base = make([]Packet, baseSlots)
+		r.slots = r.base
+		return
+	}
+	old := r.slots
+	r.slots = make([]Packet, 2*len(old))
+	for n := r.first; n < r.next; n++ {
+		*r.at(n) = old[n&int64(len(old)-1)]
+	}
+}
+
+// pop forgets the packet at first, which must be settled, and its facts.
+func (r *ring) pop() {
+	r.shelf.tail = r.at(r.first).factsEnd
+	r.first++
+}
+
+// shrink returns an empty ring to its base.
+func (r *ring) shrink() {
+	if r.first == r.next {
+		r.slots = r.base
+		r.shelf.facts = r.shelf.base
+		r.shelf.head, r.shelf.tail = 0, 0
+	}
+}
+
+// hold stores the facts of the packet that was just pushed.
+func (r *ring) hold(p *Packet, facts []Fact) {
+	if len(facts) > 0 && !r.shelf.fits(len(facts)) {
+		r.growShelf(len(facts))
+	}
+	p.Facts = r.shelf.put(facts)
+	p.factsEnd = r.shelf.head
+}
+
+// growShelf moves the facts of all packets but the last, which has none yet, to a shelf twice as large.
+func (r *ring) growShelf(room int) {
+	size := max(2*len(r.shelf.facts), baseFacts)
+	for size < 2*room {
+		size *= 2
+	}
+	old := r.shelf
+	r.shelf = shelf{facts: make([]Fact, size), base: old.base}
+	if r.shelf.base == nil {
+		r.shelf.base = r.shelf.facts
+	}
+	for n := r.first; n < r.next-1; n++ {
+		p := r.at(n)
+		p.Facts = r.shelf.put(p.Facts)
+		p.factsEnd = r.shelf.head
+	}
+}
+
+// shelf holds the facts of all packets of a ring, in the order of their numbers: one large slice instead of a small one
+// for each packet. head and tail count facts since ever; a position modulo the size, which is a power of two, is an
+// index. The facts of one packet lie in one piece: what does not fit before the end begins at the start.
+type shelf struct {
+	facts      []Fact
+	base       []Fact // kept while a larger one is in use
+	head, tail uint64
+}
+
+// start returns the position at which n facts would lie.
+func (s *shelf) start(n int) uint64 {
+	size := uint64(len(s.facts))
+	if at := s.head & (size - 1); at+uint64(n) > size {
+		return s.head + size - at
+	}
+	return s.head
+}
+
+func (s *shelf) fits(n int) bool {
+	return n <= len(s.facts) && s.start(n)+uint64(n)-s.tail <= uint64(len(s.facts))
+}
+
+// put copies facts to the shelf, where there must be room, and returns the copy.
+func (s *shelf) put(facts []Fact) []Fact {
+	if len(facts) == 0 {
+		return nil
+	}
+	start := s.start(len(facts))
+	s.head = start + uint64(len(facts))
+	at := start & uint64(len(s.facts)-1)
+	dst := s.facts[at : at+uint64(len(facts)) : at+uint64(len(facts))]
+	copy(dst, facts)
+	return dst
+}
