@@ -1,0 +1,78 @@
+package simnet
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/godwit-net/godwit/internal/instant"
+)
+
+// LinkConfig is what a link does to its datagrams. The zero value delivers everything at once and in order. Sizes are
+// UDP payloads in bytes; probabilities are per datagram.
+//
+// A datagram meets its troubles in the order of the fields: an outage, the mask or the MTU stop it at the entry; then it
+// queues; then it may be lost, corrupted, held back or duplicated on the way. A lost datagram has still used the rate.
+type LinkConfig struct {
+	Outages []Outage // times when nothing enters
+	Mask    uint64   // bit n: the nth datagram of this link, counted from 0, is dropped
+	MTU     int      // larger datagrams are dropped; 0: no limit
+
+	Rate  int64 // bytes/s; 0: no queue and no limit
+	Queue int   // bytes that may wait, the datagram being sent included; 0: no limit
+	Mark  int   // a datagram that finds more than this many bytes waiting is marked CE if it is ECT; 0: none
+
+	Loss    float64 // independently
+	Burst   Burst   // in bursts
+	Corrupt float64 // one byte is changed
+
+	Delay        time.Duration
+	Jitter       time.Duration // up to that much more, evenly distributed; it never reorders
+	Reorder      float64       // probability of being held back, overtaken by those behind
+	ReorderDelay time.Duration // how long such a datagram is held back
+	Duplicate    float64       // probability of arriving twice
+	// DuplicateDelay is how much later than the first the second comes at most, evenly distributed. 0: right behind it.
+	DuplicateDelay time.Duration
+}
+
+// Outage is a time when a link is down: From is in it, To is not.
+type Outage struct{ From, To instant.Time }
+
+// Burst is a Gilbert-Elliott channel: good until a datagram turns it bad, bad until one turns it good.
+type Burst struct {
+	Enter float64 // probability that a datagram turns a good channel bad, and meets it bad
+	Leave float64 // probability that a datagram turns a bad channel good, and meets it good; 1/Leave is the mean length
+	Loss  float64 // probability of being lost while the channel is bad
+}
+
+// check panics on a configuration that means nothing.
+func (c *LinkConfig) check() {
+	for _, p := range [...]float64{c.Loss, c.Burst.Enter, c.Burst.Leave, c.Burst.Loss, c.Corrupt, c.Reorder, c.Duplicate} {
+		if !(p >= 0 && p <= 1) {
+			panic(fmt.Sprintf("BUG: %v is not a probability", p))
+		}
+	}
+	if c.Delay < 0 || c.Jitter < 0 || c.ReorderDelay < 0 || c.DuplicateDelay < 0 {
+		panic("BUG: a link that delivers before it is asked")
+	}
+	if c.MTU < 0 || c.Rate < 0 || c.Queue < 0 || c.Mark < 0 {
+		panic("BUG: a negative size")
+	}
+}
+
+// Stats counts what became of the datagrams of one link. Every datagram sent is in exactly one of the drop counters or
+// arrives, once or, if duplicated, twice.
+type Stats struct {
+	Sent, Delivered int
+	DeliveredBytes  int64
+
+	Outage, Masked, TooLarge, QueueFull, Lost, BurstLost int // dropped
+	Stale                                                int // dropped at the far end: its NAT mapping was gone
+
+	Marked, Corrupted, Reordered, Duplicated int // changed
+	MaxQueue                                 int // bytes, the most that ever waited
+}
+
+// Dropped is how many datagrams did not arrive.
+func (s Stats) Dropped() int {
+	return s.Outage + s.Masked + s.TooLarge + s.QueueFull + s.Lost + s.BurstLost + s.Stale
+}
