@@ -88,7 +88,7 @@ func (p *TransportParams) set(id uint64, value []byte) (problem string) {
 		p.DisableActiveMigration = true
 		return mustBeEmpty(value)
 	case paramGreaseQUICBit:
-		// "An endpoint that receives this transport parameter MUST treat receipt of a non-empty value of the transport
+		// "An endpoint that understands this transport parameter MUST treat receipt of a non-empty value of the transport
 		// parameter as a connection error of type TRANSPORT_PARAMETER_ERROR." (RFC 9287, section 3)
 		p.GreaseQUICBit = true
 		return mustBeEmpty(value)
