@@ -1,7 +1,5 @@
 package qpack
 
-import "slices"
-
 // A Decoder decodes encoded field sections. It holds no state between sections, so one may be shared by any number of
 // goroutines.
 type Decoder struct {
@@ -27,22 +25,23 @@ func (d *Decoder) DecodeFields(section []byte, f func(Field) error) error {
 		text  [1024]byte
 		lines [48]fieldLine
 	)
-	s := sectionDecoder{in: section, text: text[:0], room: d.MaxSize}
+	s := sectionDecoder{in: section, room: d.MaxSize}
 	if s.room <= 0 {
 		s.room = DefaultMaxSize
 	}
 	if err := s.prefix(); err != nil {
 		return err
 	}
-	parsed := lines[:0]
+	literals, parsed := text[:0], lines[:0]
 	for len(s.in) > 0 {
-		l, err := s.line()
-		if err != nil {
+		var l fieldLine
+		var err error
+		if l, literals, err = s.line(literals); err != nil {
 			return err
 		}
 		parsed = append(parsed, l)
 	}
-	all, at := string(s.text), 0
+	all, at := string(literals), 0
 	for i := range parsed {
 		l := &parsed[i]
 		x := Field{Sensitive: l.sensitive}
@@ -73,8 +72,8 @@ const (
 	lineLiteral                   // neither
 )
 
-// fieldLine is a decoded line. Literal parts lie in the section's text, one after the other; a part ends where it says
-// and starts where the one before it ended.
+// fieldLine is a decoded line. The literals of a section lie in one text, one after the other: a part ends where its
+// line says and starts where the one before it ended.
 type fieldLine struct {
 	nameEnd, valueEnd int
 	static            uint8
@@ -82,10 +81,10 @@ type fieldLine struct {
 	sensitive         bool
 }
 
-// sectionDecoder is a section being decoded.
+// sectionDecoder is a section being decoded. The text of the literals is not in it but handed from call to call, because
+// a buffer on the stack can be passed along but not stored.
 type sectionDecoder struct {
 	in   []byte // what is left of the section
-	text []byte // the decoded literals
 	room int    // what is left of the size limit
 }
 
@@ -112,43 +111,38 @@ func (s *sectionDecoder) prefix() error {
 	return nil
 }
 
-// line reads one field line representation (RFC 9204, sections 4.5.2 to 4.5.6).
-func (s *sectionDecoder) line() (l fieldLine, err error) {
-	if s.room < fieldOverhead {
-		return l, ErrTooLarge
+// line reads one field line representation (RFC 9204, sections 4.5.2 to 4.5.6) and appends its literals to text.
+func (s *sectionDecoder) line(text []byte) (l fieldLine, _ []byte, err error) {
+	if err = s.take(fieldOverhead); err != nil {
+		return l, text, err
 	}
-	s.room -= fieldOverhead
 	first := s.in[0]
 	switch {
 	case first&0x80 != 0: // indexed field line: 1 T index(6+)
 		if l.static, err = s.staticIndex(6, first&0x40 != 0); err != nil {
-			return l, err
+			return l, text, err
 		}
 		e := &staticTable[l.static]
-		l.form, l.nameEnd, l.valueEnd = lineIndexed, len(s.text), len(s.text)
-		return l, s.take(len(e.name) + len(e.value))
+		l.form, l.nameEnd, l.valueEnd = lineIndexed, len(text), len(text)
+		return l, text, s.take(len(e.name) + len(e.value))
 	case first&0x40 != 0: // literal with name reference: 01 N T index(4+)
 		l.form, l.sensitive = lineNameIndex, first&nameStaticN != 0
-		if l.static, err = s.staticIndex(4, first&0x10 != 0); err != nil {
-			return l, err
-		}
-		if err = s.take(len(staticTable[l.static].name)); err != nil {
-			return l, err
+		if l.static, err = s.staticIndex(4, first&0x10 != 0); err == nil {
+			err = s.take(len(staticTable[l.static].name))
 		}
 	case first&0x20 != 0: // literal with literal name: 001 N H length(3+)
 		l.form, l.sensitive = lineLiteral, first&nameLiteralN != 0
-		if err = s.string(3); err != nil {
-			return l, err
-		}
+		text, err = s.string(text, 3)
 	default: // post-Base forms: 0001 index(4+), 0000 N index(3+)
-		return l, errDynamic
+		err = errDynamic
 	}
-	l.nameEnd = len(s.text)
-	if err = s.string(7); err != nil {
-		return l, err
+	if err != nil {
+		return l, text, err
 	}
-	l.valueEnd = len(s.text)
-	return l, nil
+	l.nameEnd = len(text)
+	text, err = s.string(text, 7)
+	l.valueEnd = len(text)
+	return l, text, err
 }
 
 // staticIndex reads a table index; static is the representation's T bit.
@@ -167,30 +161,29 @@ func (s *sectionDecoder) staticIndex(prefix uint, static bool) (uint8, error) {
 	return uint8(i), nil
 }
 
-// string reads a string literal into the text. The Huffman flag is the bit above the length's prefix.
-func (s *sectionDecoder) string(prefix uint) error {
+// string reads a string literal and appends it to text. The Huffman flag is the bit above the length's prefix.
+func (s *sectionDecoder) string(text []byte, prefix uint) ([]byte, error) {
 	huffmanCoded := len(s.in) > 0 && s.in[0]&(1<<prefix) != 0
 	n, err := s.integer(prefix)
 	if err != nil {
-		return err
+		return text, err
 	}
 	if n > uint64(len(s.in)) {
-		return errString
+		return text, errString
 	}
 	raw := s.in[:n]
 	s.in = s.in[n:]
 	if !huffmanCoded {
 		if err := s.take(len(raw)); err != nil {
-			return err
+			return text, err
 		}
-		s.text = append(slices.Grow(s.text, len(raw)), raw...)
-		return nil
+		return append(text, raw...), nil
 	}
-	before := len(s.text)
-	if s.text, err = huffman.appendDecoded(s.text, raw, s.room); err != nil {
-		return err
+	before := len(text)
+	if text, err = huffman.appendDecoded(text, raw, s.room); err != nil {
+		return text, err
 	}
-	return s.take(len(s.text) - before)
+	return text, s.take(len(text) - before)
 }
 
 func (s *sectionDecoder) integer(prefix uint) (uint64, error) {
