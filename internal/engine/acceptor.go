@@ -1,0 +1,112 @@
+package engine
+
+import (
+	"github.com/godwit-net/godwit/internal/seal"
+	"github.com/godwit-net/godwit/internal/wire"
+)
+
+// VerdictKind is what to do with a datagram that belongs to no connection.
+type VerdictKind uint8
+
+const (
+	Drop   VerdictKind = iota // nothing; Reason says why
+	Reply                     // send back Size bytes of the reply buffer, where the datagram came from
+	Accept                    // make a connection of Incoming with NewServer
+)
+
+// Verdict is what an Acceptor found.
+type Verdict struct {
+	Kind     VerdictKind
+	Reason   string // one of the DropX constants
+	Size     int
+	Incoming Incoming
+}
+
+// Reasons for dropping a datagram, as they are counted.
+const (
+	DropGarbage  = "garbage"         // not a QUIC packet
+	DropSmall    = "too_small"       // an Initial or unknown version in a datagram that may not begin a connection
+	DropStranger = "unknown_conn_id" // a packet of a connection that is not here
+)
+
+// Incoming is a connection that a client wants, as its first datagram tells it.
+type Incoming struct {
+	Path  Path
+	DstID wire.ConnID // random, chosen by the client
+	SrcID wire.ConnID
+}
+
+// An Acceptor judges datagrams that belong to no connection: some begin one, some are answered without keeping any
+// state, the rest is dropped. The zero value refuses connections but still answers with stateless resets.
+type Acceptor struct {
+	Server   bool // whether clients may connect
+	ResetKey seal.ResetKey
+}
+
+// minClientID is the least length of a client's first destination connection ID (RFC 9000, section 7.2).
+const minClientID = 8
+
+// Receive judges a datagram. A reply is written to the front of reply, which needs room for 1200 bytes.
+func (a *Acceptor) Receive(d Datagram, reply []byte, random uint64) Verdict {
+	b := d.Payload
+	if len(b) < 1+LocalIDLen {
+		return Verdict{Reason: DropGarbage}
+	}
+	if !wire.IsLong(b[0]) {
+		return a.resetStateless(b, reply, random)
+	}
+	h, n := wire.ConsumeLongHeader(b)
+	switch {
+	case n < 0 || h.Type == wire.PacketVersionNegotiation:
+		return Verdict{Reason: DropGarbage}
+	case !a.Server:
+		return Verdict{Reason: DropStranger}
+	case h.Type == wire.PacketInvalid:
+		return a.negotiate(d, h, reply, random)
+	case h.Type != wire.PacketInitial:
+		return Verdict{Reason: DropStranger}
+	case len(b) < wire.MinInitialSize || len(h.DstID) < minClientID || len(h.DstID) > wire.MaxConnIDLen:
+		return Verdict{Reason: DropSmall}
+	}
+	return Verdict{Kind: Accept, Incoming: Incoming{
+		Path: d.Path, DstID: wire.MakeConnID(h.DstID), SrcID: wire.MakeConnID(h.SrcID),
+	}}
+}
+
+// negotiate answers a version that is not ours.
+//
+// RFC 9000, section 6.1: "If the packet [...] the server [...] MUST NOT send a Version Negotiation packet" for small ones:
+// section 5.2.2 has it drop those "smaller than the smallest size for the version it supports".
+func (a *Acceptor) negotiate(d Datagram, h wire.LongHeader, reply []byte, random uint64) Verdict {
+	if len(d.Payload) < wire.MinInitialSize {
+		return Verdict{Reason: DropSmall}
+	}
+	b := wire.AppendVersionNegotiation(reply[:0], byte(random), h.SrcID, h.DstID, []uint32{wire.Version1, greaseVersion(random)})
+	return Verdict{Kind: Reply, Size: len(b)}
+}
+
+// greaseVersion makes a reserved version, so that clients learn to ignore what they do not know (RFC 9000, section 15).
+func greaseVersion(random uint64) uint32 { return uint32(random>>8)&0xf0f0f0f0 | 0x0a0a0a0a }
+
+// resetStateless answers a packet of a connection that we must have had and lost.
+//
+// RFC 9000, section 10.3.3: "An endpoint MUST ensure that every Stateless Reset that it sends is smaller than the packet that
+// triggered it, unless it maintains state sufficient to prevent looping."
+func (a *Acceptor) resetStateless(b, reply []byte, random uint64) Verdict {
+	size := min(len(b)-1, maxStatelessReset)
+	if size < minStatelessReset {
+		return Verdict{Reason: DropStranger}
+	}
+	out := reply[:size]
+	for i := range out {
+		random = random*6364136223846793005 + 1442695040888963407 // only has to look like a packet
+		out[i] = byte(random >> 56)
+	}
+	out[0] = out[0]&0x3f | 0x40
+	token := a.ResetKey.Token(b[1 : 1+LocalIDLen])
+	copy(out[size-16:], token[:])
+	return Verdict{Kind: Reply, Size: size}
+}
+
+// maxStatelessReset makes a reset as long as a short packet with little in it.
+const maxStatelessReset = 43

@@ -1,0 +1,215 @@
+package engine
+
+import (
+	"github.com/godwit-net/godwit/internal/instant"
+	"github.com/godwit-net/godwit/internal/recovery"
+	"github.com/godwit-net/godwit/internal/seal"
+	"github.com/godwit-net/godwit/internal/wire"
+)
+
+// Compose writes datagrams that are to be sent now to the front of buf and describes them; Size 0 means that there is
+// nothing to send. All of one Compose go the same way and, but for the last, have the same size. Call it until it writes
+// nothing; buf must have room for one datagram of Config.DatagramSize at least.
+func (c *Conn) Compose(now instant.Time, buf []byte) Transmit {
+	now = c.advance(now)
+	switch c.life.state {
+	case lifeOpen:
+	case lifeClosing:
+		return c.composeClose(now, buf)
+	default:
+		return Transmit{}
+	}
+	if c.shake.replay {
+		// Keys came while datagrams waited for them. They are taken now, and not in the middle of the packet that
+		// brought the keys.
+		c.shake.replay = false
+		c.replayEarly(now)
+	}
+	if t, ok := c.path.composeProbe(c, now, buf); ok {
+		return t
+	}
+	t := Transmit{Path: c.path.Path}
+	segment := c.config.DatagramSize
+	for range maxSegments {
+		if len(buf)-t.Size < segment {
+			break
+		}
+		n := c.composeDatagram(now, buf[t.Size:t.Size+segment])
+		if n == 0 {
+			break
+		}
+		if t.Size == 0 {
+			t.Segment = n
+		}
+		t.Size += n
+		segment = t.Segment
+		if n < segment || n < c.config.DatagramSize {
+			break
+		}
+	}
+	return t
+}
+
+// composeDatagram writes one datagram to buf, whose length is the most it may have, and returns its size.
+func (c *Conn) composeDatagram(now instant.Time, buf []byte) int {
+	limit := len(buf)
+	if !c.path.validated {
+		// RFC 9000, section 8.1: "Prior to validating the client address, servers MUST NOT send more than three times as
+		// many bytes as the number of bytes they have received."
+		limit = min(limit, int(c.path.allowance()))
+		if limit < minDatagramSize {
+			c.ledger.SetAmplificationLimited(now, true)
+			return 0
+		}
+	}
+	c.updateIfWorn(now)
+	free := false
+	c.paceAt = instant.Never
+	if c.wantsToSendAny() {
+		var allowed int
+		allowed, c.paceAt = c.ledger.Allowance(now)
+		free = allowed > 0
+	}
+	d := &c.draft
+	d.begin(buf, limit)
+	for space := wire.InitialSpace; space < wire.NumSpaces; space++ {
+		if c.spaces[space].write != nil {
+			c.fill(now, d, space, free)
+		}
+	}
+	n := c.finish(now, d)
+	c.sent(n)
+	return n
+}
+
+// sent counts a datagram.
+func (c *Conn) sent(n int) {
+	if n == 0 {
+		return
+	}
+	c.path.sent += int64(n)
+	c.stats.DatagramsSent++
+	c.stats.BytesSent += int64(n)
+}
+
+// fill adds a packet of one space to the datagram, if the space has anything to say. free: window and pacer allow more
+// than acknowledgments and probes.
+func (c *Conn) fill(now instant.Time, d *datagram, space wire.Space, free bool) {
+	s := &c.spaces[space]
+	probe := c.ledger.ProbesOwed(space) > 0
+	ackDue := s.acks.due(now)
+	if !(ackDue || probe || free && c.wantsToSend(space)) || !c.openPacket(d, space) {
+		return
+	}
+	if ackDue || s.acks.pending() {
+		s.acks.appendTo(now, d, space)
+	}
+	if free || probe {
+		c.fillFrames(d, space)
+		if !d.current().eliciting && (probe || ackDue && s.acks.wantsAnswer()) {
+			d.appendFrame(append(d.scratch(), byte(wire.FramePing)))
+		}
+	}
+	if p := d.current(); !p.eliciting && !(p.hasAck && ackDue) {
+		d.abandon()
+		return
+	}
+	d.close()
+}
+
+// fillFrames appends what the space has to say, the most urgent first.
+func (c *Conn) fillFrames(d *datagram, space wire.Space) {
+	s := &c.spaces[space]
+	more := s.crypto.appendTo(d)
+	if space != wire.AppSpace {
+		return
+	}
+	more = more &&
+		c.shake.appendTo(d) &&
+		c.path.appendTo(c, d) &&
+		c.ids.appendTo(d) &&
+		c.flow.appendTo(d) &&
+		c.streams.appendTo(d) &&
+		c.appendStreamControl(d)
+	if more {
+		c.appendStreamData(d)
+	}
+	c.idle.appendTo(d)
+}
+
+// wantsToSend reports whether fillFrames would append anything. It only saves the work of a packet that is abandoned, and
+// may say yes too often, but never no when there is something.
+func (c *Conn) wantsToSend(space wire.Space) bool {
+	if len(c.spaces[space].crypto.out.toSend) > 0 {
+		return true
+	}
+	if space != wire.AppSpace {
+		return false
+	}
+	return c.streams.data.n > 0 || c.streams.control.n > 0 || c.flow.window.announce.isUnsent() || c.flow.blocked.isUnsent() ||
+		c.shake.doneFrame.isUnsent() || c.path.challengeState.isUnsent() || c.path.answerDue || c.ids.owes() ||
+		c.streams.owes() || c.idle.pingDue
+}
+
+// wantsToSendAny reports whether there is anything to send in any space that needs the window's leave.
+func (c *Conn) wantsToSendAny() bool {
+	for space := wire.InitialSpace; space < wire.NumSpaces; space++ {
+		if c.spaces[space].write != nil && c.wantsToSend(space) {
+			return true
+		}
+	}
+	return false
+}
+
+// owes reports whether appendTo would append anything.
+func (set *streamSet) owes() bool {
+	for dir := range set.remote {
+		if set.remote[dir].announce.isUnsent() || set.local[dir].blocked.isUnsent() {
+			return true
+		}
+	}
+	return false
+}
+
+// appendTo appends HANDSHAKE_DONE when it is owed; false: it did not fit.
+func (h *handshakeState) appendTo(d *datagram) bool {
+	if !h.doneFrame.isUnsent() {
+		return true
+	}
+	if !d.appendFrame(append(d.scratch(), byte(wire.FrameHandshakeDone))) {
+		return false
+	}
+	h.doneFrame.sentIn(d.number())
+	d.addFact(recovery.Fact{Kind: factHandshakeDone})
+	return true
+}
+
+// openPacket begins a packet of a space; false: there is no room for one.
+func (c *Conn) openPacket(d *datagram, space wire.Space) bool {
+	number := c.ledger.Next(space)
+	p := packetDraft{space: space, keys: c.spaces[space].write, number: number}
+	p.pnLen = wire.PacketNumberLen(number, c.ledger.LargestAcked(space))
+	if space == wire.AppSpace {
+		p.typ = wire.Packet1RTT
+		if len(d.buf)+1+wire.MaxConnIDLen+4+seal.Overhead+minPayload > d.limit {
+			return false
+		}
+		return d.open(p, wire.AppendShortHeader(d.buf, c.ids.remote[0].id.Bytes(), c.phase.phase, number, p.pnLen), 0)
+	}
+	h := wire.LongHeader{Type: wire.PacketInitial, Version: c.version, DstID: c.ids.remote[0].id.Bytes(), SrcID: c.ids.local[0].id.Bytes()}
+	p.typ = wire.PacketInitial
+	if space == wire.HandshakeSpace {
+		p.typ, h.Type = wire.PacketHandshake, wire.PacketHandshake
+	} else {
+		h.Token = c.shake.token
+	}
+	if len(d.buf)+maxLongHeader+len(h.Token)+seal.Overhead+minPayload > d.limit {
+		return false
+	}
+	out, lengthAt := wire.AppendLongHeader(d.buf, h, number, p.pnLen)
+	return d.open(p, out, lengthAt)
+}
+
+// maxLongHeader bounds a long header without a token: first byte, version, two connection IDs with their lengths, the
+// token's length, Length, packet number.
+const maxLongHeader = 1 + 4 + 2*(1+wire.MaxConnIDLen) + 4 + 2 + 4

@@ -1,0 +1,342 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/godwit-net/godwit/internal/instant"
+	"github.com/godwit-net/godwit/internal/rangeset"
+	"github.com/godwit-net/godwit/internal/recovery"
+	"github.com/godwit-net/godwit/internal/wire"
+)
+
+// rangeScratch is where the ranges of an ACK frame are parsed to.
+type rangeScratch []rangeset.Range
+
+// Packet masks, as the column "Pkts" of RFC 9000, table 3 has them. 0-RTT is not accepted here.
+const (
+	inInitial = 1 << iota
+	inHandshake
+	inApp
+
+	ih_1 = inInitial | inHandshake | inApp
+	___1 = inApp
+)
+
+// framePackets says in which packets each frame type may come (RFC 9000, table 3).
+var framePackets = [wire.FrameHandshakeDone + 1]uint8{
+	wire.FramePadding: ih_1, wire.FramePing: ih_1, wire.FrameAck: ih_1, wire.FrameAckECN: ih_1, wire.FrameCrypto: ih_1,
+	wire.FrameConnectionClose: ih_1, wire.FrameConnectionCloseApp: ___1,
+	wire.FrameResetStream: ___1, wire.FrameStopSending: ___1, wire.FrameNewToken: ___1,
+	wire.FrameStream: ___1, wire.FrameStream + 1: ___1, wire.FrameStream + 2: ___1, wire.FrameStream + 3: ___1,
+	wire.FrameStream + 4: ___1, wire.FrameStream + 5: ___1, wire.FrameStream + 6: ___1, wire.FrameStream + 7: ___1,
+	wire.FrameMaxData: ___1, wire.FrameMaxStreamData: ___1, wire.FrameMaxStreamsBidi: ___1, wire.FrameMaxStreamsUni: ___1,
+	wire.FrameDataBlocked: ___1, wire.FrameStreamDataBlocked: ___1, wire.FrameStreamsBlockedBidi: ___1,
+	wire.FrameStreamsBlockedUni: ___1, wire.FrameNewConnectionID: ___1, wire.FrameRetireConnectionID: ___1,
+	wire.FramePathChallenge: ___1, wire.FramePathResponse: ___1, wire.FrameHandshakeDone: ___1,
+}
+
+// handleFrames handles the frames of a packet one after the other.
+func (c *Conn) handleFrames(now instant.Time, d Datagram, p *opened) *TransportError {
+	p.probing = true
+	for b := p.payload; len(b) > 0; {
+		typ := uint64(b[0])
+		if typ > wire.FrameHandshakeDone {
+			return c.unknownFrame(b)
+		}
+		if framePackets[typ]&(1<<p.space) == 0 {
+			// RFC 9000, section 12.4: "An endpoint MUST treat receipt of a frame in a packet type that is not permitted as a
+			// connection error of type PROTOCOL_VIOLATION."
+			return violation(wire.ProtocolViolation, typ, wire.FrameName(typ)+" frame in a packet of type "+p.typ.String())
+		}
+		n, err := c.handleFrame(now, d, p, typ, b)
+		switch {
+		case err != nil:
+			return err
+		case n <= 0:
+			return violation(wire.FrameEncodingError, typ, "malformed "+wire.FrameName(typ)+" frame")
+		case c.life.state != lifeOpen:
+			return nil
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+// handleFrame handles the frame at the front of b and returns its length, which is not positive when it is malformed.
+func (c *Conn) handleFrame(now instant.Time, d Datagram, p *opened, typ uint64, b []byte) (n int, err *TransportError) {
+	switch typ {
+	case wire.FramePadding:
+		for n = 1; n < len(b) && b[n] == 0; n++ {
+		}
+		return n, nil
+	case wire.FrameAck, wire.FrameAckECN:
+		p.probing = false
+		return c.handleAckFrame(now, p.space, b)
+	case wire.FrameConnectionClose, wire.FrameConnectionCloseApp:
+		f, n := wire.ConsumeConnectionClose(b)
+		if n > 0 {
+			c.handleConnectionClose(now, f)
+		}
+		return n, nil
+	}
+	p.eliciting = true
+	switch typ {
+	case wire.FrameNewConnectionID:
+		f, n := wire.ConsumeNewConnectionID(b)
+		if n > 0 {
+			err = c.ids.handleNew(c, f)
+		}
+		return n, err
+	case wire.FramePathChallenge:
+		data, n := wire.ConsumePathChallenge(b)
+		if n > 0 {
+			c.path.handleChallenge(d.Path, data)
+		}
+		return n, nil
+	case wire.FramePathResponse:
+		data, n := wire.ConsumePathResponse(b)
+		if n > 0 {
+			c.path.handleResponse(c, now, data)
+		}
+		return n, nil
+	}
+	p.probing = false
+	switch {
+	case typ == wire.FramePing:
+		return 1, nil
+	case typ == wire.FrameCrypto:
+		f, n := wire.ConsumeCrypto(b)
+		if n > 0 {
+			err = c.handleCrypto(now, p.space, f)
+		}
+		return n, err
+	case typ&^7 == wire.FrameStream:
+		f, n := wire.ConsumeStream(b)
+		if n > 0 {
+			err = c.handleStreamFrame(now, typ, f)
+		}
+		return n, err
+	}
+	return c.handleControlFrame(now, typ, b)
+}
+
+// handleControlFrame handles the frames that steer streams and flow control.
+func (c *Conn) handleControlFrame(now instant.Time, typ uint64, b []byte) (n int, err *TransportError) {
+	switch typ {
+	case wire.FrameResetStream:
+		f, n := wire.ConsumeResetStream(b)
+		if n > 0 {
+			err = c.handleResetStream(now, f)
+		}
+		return n, err
+	case wire.FrameStopSending:
+		f, n := wire.ConsumeStopSending(b)
+		if n > 0 {
+			err = c.handleStopSending(f)
+		}
+		return n, err
+	case wire.FrameMaxData:
+		v, n := wire.ConsumeMaxData(b)
+		if n > 0 && v > c.flow.max {
+			c.flow.max = v
+			c.flow.blocked.clear()
+			c.feed()
+		}
+		return n, nil
+	case wire.FrameMaxStreamData:
+		f, n := wire.ConsumeMaxStreamData(b)
+		if n > 0 {
+			err = c.handleMaxStreamData(f)
+		}
+		return n, err
+	case wire.FrameMaxStreamsBidi, wire.FrameMaxStreamsUni:
+		f, n := wire.ConsumeMaxStreams(b)
+		if n > 0 {
+			c.handleMaxStreams(f)
+		}
+		return n, nil
+	case wire.FrameStreamDataBlocked:
+		f, n := wire.ConsumeStreamDataBlocked(b)
+		if n > 0 {
+			_, err = c.accept(f.ID, typ, true)
+		}
+		return n, err
+	case wire.FrameDataBlocked:
+		_, n := wire.ConsumeDataBlocked(b)
+		return n, nil
+	case wire.FrameStreamsBlockedBidi, wire.FrameStreamsBlockedUni:
+		_, n := wire.ConsumeStreamsBlocked(b)
+		return n, nil
+	case wire.FrameRetireConnectionID:
+		seq, n := wire.ConsumeRetireConnectionID(b)
+		if n > 0 {
+			err = c.ids.handleRetire(c, seq)
+		}
+		return n, err
+	case wire.FrameNewToken:
+		token, n := wire.ConsumeNewToken(b)
+		if n > 0 && (c.server || len(token) == 0) {
+			// RFC 9000, section 19.7: "A server MUST treat receipt of a NEW_TOKEN frame as a connection error of type
+			// PROTOCOL_VIOLATION." An empty token is a FRAME_ENCODING_ERROR.
+			code := wire.ProtocolViolation
+			if !c.server {
+				code = wire.FrameEncodingError
+			}
+			return n, violation(code, typ, "unexpected NEW_TOKEN frame")
+		}
+		return n, nil
+	case wire.FrameHandshakeDone:
+		return 1, c.handleHandshakeDone(now)
+	}
+	panic("BUG: a frame type of table 3 is not handled")
+}
+
+// unknownFrame says what is wrong with a frame type beyond RFC 9000's.
+//
+// RFC 9000, section 12.4: "An endpoint MUST treat the receipt of a frame of unknown type as a connection error of type
+// FRAME_ENCODING_ERROR." DATAGRAM frames are among them, as we do not offer to take any.
+func (c *Conn) unknownFrame(b []byte) *TransportError {
+	typ, n := wire.ConsumeFrameType(b)
+	if n < 0 {
+		return violation(wire.FrameEncodingError, 0, "truncated frame type")
+	}
+	if typ <= wire.FrameHandshakeDone {
+		// RFC 9000, section 12.4: an encoding that is not the shortest possible MAY be treated as PROTOCOL_VIOLATION.
+		return violation(wire.ProtocolViolation, typ, "frame type in a longer encoding than needed")
+	}
+	return violation(wire.FrameEncodingError, typ, "frame of unknown type")
+}
+
+// handleAckFrame settles what the peer has received.
+func (c *Conn) handleAckFrame(now instant.Time, space wire.Space, b []byte) (int, *TransportError) {
+	f, ranges, n := wire.ConsumeAck(b, c.ranges)
+	if n <= 0 {
+		return n, nil
+	}
+	c.ranges = rangeScratch(ranges)[:0]
+	if cap(c.ranges) > 2*maxAckRanges {
+		c.ranges = nil
+	}
+	info := recovery.AckInfo{ECN: f.ECN, ECT0: f.ECT0, ECT1: f.ECT1, CE: f.CE}
+	if space == wire.AppSpace {
+		// RFC 9002, section 5.3: no delay beyond max_ack_delay counts once the handshake is confirmed; the ledger caps it.
+		info.Delay = time.Duration(min(f.Delay, 1<<40)<<uint(c.peer.AckDelayExponent)) * time.Microsecond
+	}
+	if err := c.ledger.OnAck(now, space, ranges, info); err != nil {
+		return n, violation(wire.ProtocolViolation, wire.FrameAck, err.Error())
+	}
+	if space == wire.HandshakeSpace {
+		// RFC 9002, section 6.2.2.1: an acknowledgment of a Handshake packet proves that the server has validated us.
+		c.ledger.SetPeerValidated(now)
+	}
+	if space == wire.AppSpace {
+		c.phase.acknowledged(f.Largest)
+	}
+	c.paceAt = instant.Never
+	return n, nil
+}
+
+// handleStreamFrame takes stream data.
+func (c *Conn) handleStreamFrame(now instant.Time, typ uint64, f wire.Stream) *TransportError {
+	s, err := c.accept(f.ID, typ, true)
+	if s == nil || err != nil {
+		return err
+	}
+	before := s.recv.read
+	grown, err := s.recv.handleData(&c.pool, f)
+	if err != nil {
+		return err
+	}
+	if err := c.flow.grow(grown, typ); err != nil {
+		return err
+	}
+	c.afterReceive(now, s, before)
+	return nil
+}
+
+// handleResetStream takes the peer's abandonment of its part of a stream.
+func (c *Conn) handleResetStream(now instant.Time, f wire.ResetStream) *TransportError {
+	s, err := c.accept(f.ID, wire.FrameResetStream, true)
+	if s == nil || err != nil {
+		return err
+	}
+	before, was := s.recv.read, s.recv.state
+	grown, err := s.recv.handleReset(&c.pool, f)
+	if err != nil {
+		return err
+	}
+	if err := c.flow.grow(grown, wire.FrameResetStream); err != nil {
+		return err
+	}
+	if s.recv.state != was {
+		c.events.push(Event{Kind: EventStreamReset, Stream: s.id, Code: f.Code})
+	}
+	c.afterReceive(now, s, before)
+	return nil
+}
+
+// afterReceive draws the consequences of anything that came for a stream's receiving part; before is what the
+// application had read.
+func (c *Conn) afterReceive(now instant.Time, s *stream, before int64) {
+	if n := s.recv.read - before; n > 0 {
+		c.flow.consume(now, n, c.rtt())
+	}
+	if s.told&toldReadable == 0 && s.recv.readable() {
+		s.told |= toldReadable
+		c.events.push(Event{Kind: EventReadable, Stream: s.id})
+	}
+	c.finishIfOver(s)
+}
+
+// handleStopSending takes the peer's wish that we stop sending.
+//
+// RFC 9000, section 3.5: "An endpoint that receives a STOP_SENDING frame MUST send a RESET_STREAM frame if the stream is in
+// the "Ready" or "Send" state. [...] An endpoint SHOULD copy the error code from the STOP_SENDING frame to the RESET_STREAM
+// frame it sends".
+func (c *Conn) handleStopSending(f wire.StopSending) *TransportError {
+	s, err := c.accept(f.ID, wire.FrameStopSending, false)
+	if s == nil || err != nil {
+		return err
+	}
+	if s.send.stopped || s.send.state.terminal() {
+		return nil
+	}
+	s.send.stopped = true
+	if s.send.abandon(&c.pool, f.Code) {
+		c.touch(s)
+	}
+	c.events.push(Event{Kind: EventStreamStopped, Stream: s.id, Code: f.Code})
+	c.tellWritable(s)
+	return nil
+}
+
+// handleMaxStreamData takes a raised limit of one stream.
+func (c *Conn) handleMaxStreamData(f wire.MaxStreamData) *TransportError {
+	s, err := c.accept(f.ID, wire.FrameMaxStreamData, false)
+	if s == nil || err != nil {
+		return err
+	}
+	if f.Max > s.send.max {
+		s.send.max = f.Max
+		s.send.blocked.clear()
+		c.touch(s)
+	}
+	return nil
+}
+
+// handleMaxStreams takes a raised limit on the number of streams.
+func (c *Conn) handleMaxStreams(f wire.MaxStreams) {
+	l := &c.streams.local[bidi]
+	if f.Uni {
+		l = &c.streams.local[uni]
+	}
+	if f.Max <= l.max {
+		return
+	}
+	l.max = f.Max
+	l.blocked.clear()
+	if l.wanted {
+		l.wanted = false
+		c.events.push(Event{Kind: EventStreamsAvailable, Uni: f.Uni})
+	}
+}

@@ -1,0 +1,78 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/godwit-net/godwit/internal/instant"
+	"github.com/godwit-net/godwit/internal/wire"
+)
+
+// idleState is the idle timeout (RFC 9000, section 10.1) and the keep-alive that prevents it.
+type idleState struct {
+	timeout   time.Duration // 0: none
+	since     instant.Time  // when the timer was started last
+	sentSince bool          // an ack-eliciting packet was sent since we last received one
+
+	keepAlive   time.Duration // 0: none
+	keepAliveAt instant.Time
+	pingDue     bool
+}
+
+func (i *idleState) start(now instant.Time, config *Config) {
+	i.timeout, i.keepAlive, i.since = config.MaxIdleTimeout, config.KeepAlive, now
+}
+
+// negotiate takes the smaller of both ends' timeouts.
+//
+// RFC 9000, section 10.1: "Each endpoint advertises a max_idle_timeout, but the effective value at an endpoint is computed
+// as the minimum of the two advertised values (or the sole advertised value, if only one endpoint advertises a non-zero
+// value)."
+func (i *idleState) negotiate(ours, theirs time.Duration) {
+	i.timeout = ours
+	if theirs > 0 && (ours == 0 || theirs < ours) {
+		i.timeout = theirs
+	}
+	if i.keepAlive > 0 && i.timeout > 0 {
+		i.keepAlive = min(i.keepAlive, i.timeout/2)
+	}
+}
+
+// deadline returns when the connection is given up.
+//
+// RFC 9000, section 10.1: "To avoid excessively small idle timeout periods, endpoints MUST increase the idle timeout period
+// to be at least three times the current Probe Timeout (PTO)."
+func (i *idleState) deadline(pto time.Duration) instant.Time {
+	if i.timeout == 0 {
+		return instant.Never
+	}
+	return i.since.Add(max(i.timeout, 3*pto))
+}
+
+// received restarts the timer: a packet came and was processed.
+func (i *idleState) received(now instant.Time) {
+	i.since, i.sentSince = now, false
+	if i.keepAlive > 0 {
+		i.keepAliveAt = now.Add(i.keepAlive)
+	}
+}
+
+// sentEliciting restarts the timer "when sending an ack-eliciting packet if no other ack-eliciting packets have been sent
+// since last receiving and processing a packet" (RFC 9000, section 10.1).
+func (i *idleState) sentEliciting(now instant.Time) {
+	if !i.sentSince {
+		i.since, i.sentSince = now, true
+	}
+	i.pingDue = false
+}
+
+// wakePeer makes the next packet ask for an answer.
+func (i *idleState) wakePeer() {
+	i.pingDue, i.keepAliveAt = true, instant.Never
+}
+
+// appendTo appends the PING of a keep-alive, unless the packet asks for an answer already.
+func (i *idleState) appendTo(d *datagram) {
+	if i.pingDue && !d.current().eliciting {
+		d.appendFrame(append(d.scratch(), byte(wire.FramePing)))
+	}
+}

@@ -1,0 +1,341 @@
+package engine
+
+import (
+	"crypto/subtle"
+
+	"github.com/godwit-net/godwit/internal/recovery"
+	"github.com/godwit-net/godwit/internal/seal"
+	"github.com/godwit-net/godwit/internal/wire"
+)
+
+// connIDs is the connection IDs of both ends (RFC 9000, section 5.1).
+type connIDs struct {
+	original wire.ConnID // the client's first destination connection ID
+	routed   bool        // a server: datagrams to original still lead here
+
+	local     []localID // those the peer may send to, oldest first
+	localNext int64     // sequence number of the next one
+	remote    []remoteID
+	retire    []retirement // RETIRE_CONNECTION_ID frames owed or on their way
+	retiredTo int64        // the peer's Retire Prior To
+
+	adopted   bool        // a client: remote[0] is the ID that the server chose
+	peerFirst wire.ConnID // the Source Connection ID of the peer's first Initial packet
+	retrySrc  wire.ConnID // of a Retry packet
+	wasRetry  bool
+
+	resetKey seal.ResetKey // our IDs' stateless reset tokens derive from it
+}
+
+type localID struct {
+	seq  int64
+	id   wire.ConnID
+	send sentVal // NEW_CONNECTION_ID
+}
+
+type remoteID struct {
+	seq      int64
+	id       wire.ConnID
+	token    [16]byte
+	hasToken bool
+}
+
+type retirement struct {
+	seq  int64
+	send sentVal
+}
+
+func (x *connIDs) initClient(c *Conn, original wire.ConnID) {
+	x.original = original
+	x.remote = []remoteID{{id: original}}
+	x.addLocal(c, c.randomID())
+}
+
+func (x *connIDs) initServer(c *Conn, in Incoming) {
+	x.original, x.routed = in.DstID, true
+	x.peerFirst, x.adopted = in.SrcID, true
+	x.remote = []remoteID{{id: in.SrcID}}
+	x.addLocal(c, c.randomID())
+	c.events.push(Event{Kind: EventIDIssued, ID: in.DstID})
+}
+
+// addLocal adds an ID of ours, which datagrams can be sent to from now on.
+func (x *connIDs) addLocal(c *Conn, id wire.ConnID) *localID {
+	x.local = append(x.local, localID{seq: x.localNext, id: id})
+	x.localNext++
+	c.events.push(Event{Kind: EventIDIssued, ID: id})
+	return &x.local[len(x.local)-1]
+}
+
+// isLocal reports whether id is one of ours.
+func (x *connIDs) isLocal(id []byte) bool {
+	for i := range x.local {
+		if string(x.local[i].id.Bytes()) == string(id) {
+			return true
+		}
+	}
+	return x.routed && string(x.original.Bytes()) == string(id)
+}
+
+func (x *connIDs) isOriginal(id []byte) bool { return string(x.original.Bytes()) == string(id) }
+
+func (x *connIDs) remoteID() wire.ConnID { return x.remote[0].id }
+
+// adoptServerID takes the ID that the server's first Initial packet comes from.
+//
+// RFC 9000, section 7.2: "A client MUST change the Destination Connection ID it uses for sending packets in response to
+// only the first received Initial or Retry packet."
+func (x *connIDs) adoptServerID(src []byte) {
+	if !x.adopted {
+		x.adopted = true
+		x.peerFirst = wire.MakeConnID(src)
+		x.remote[0].id = x.peerFirst
+	}
+}
+
+// retried takes the ID that a Retry packet asks us to use.
+func (x *connIDs) retried(src []byte) {
+	x.wasRetry, x.retrySrc = true, wire.MakeConnID(src)
+	x.remote[0].id = x.retrySrc
+}
+
+// fillParams writes what of our transport parameters speaks of connection IDs.
+func (x *connIDs) fillParams(c *Conn, p *wire.TransportParams) {
+	p.InitialSrcID = x.local[0].id.AppendTo([]byte{})
+	if c.server {
+		p.OriginalDstID = x.original.AppendTo([]byte{})
+		p.HasResetToken, p.ResetToken = true, c.config.ResetKey.Token(x.local[0].id.Bytes())
+	}
+}
+
+// checkParams authenticates the connection IDs of the handshake.
+//
+// RFC 9000, section 7.3: "An endpoint MUST treat the following as a connection error of type TRANSPORT_PARAMETER_ERROR or
+// PROTOCOL_VIOLATION: *  absence of the retry_source_connection_id transport parameter from the server after receiving a
+// Retry packet, [...] *  a mismatch between values received from a peer in these transport parameters and the value sent in
+// the corresponding Destination or Source Connection ID fields of Initial packets."
+func (x *connIDs) checkParams(c *Conn, p *wire.TransportParams) *TransportError {
+	is := func(param []byte, id wire.ConnID) bool { return param != nil && string(param) == string(id.Bytes()) }
+	bad := func(name string) *TransportError {
+		return violation(wire.TransportParameterError, wire.FrameCrypto, name+" does not match the handshake's packets")
+	}
+	switch {
+	case !is(p.InitialSrcID, x.peerFirst):
+		return bad("initial_source_connection_id")
+	case c.server:
+	case !is(p.OriginalDstID, x.original):
+		return bad("original_destination_connection_id")
+	case x.wasRetry && !is(p.RetrySrcID, x.retrySrc), !x.wasRetry && p.RetrySrcID != nil:
+		return bad("retry_source_connection_id")
+	}
+	return nil
+}
+
+// setToken remembers the stateless reset token of a remote ID.
+func (x *connIDs) setToken(c *Conn, seq int64, token [16]byte) {
+	for i := range x.remote {
+		if r := &x.remote[i]; r.seq == seq {
+			r.token, r.hasToken = token, true
+			c.events.push(Event{Kind: EventTokenAdded, Token: token})
+		}
+	}
+}
+
+// isResetToken compares in constant time (RFC 9000, section 10.3.1).
+func (x *connIDs) isResetToken(b []byte) bool {
+	found := 0
+	for i := range x.remote {
+		if x.remote[i].hasToken {
+			found |= subtle.ConstantTimeCompare(x.remote[i].token[:], b)
+		}
+	}
+	return found == 1
+}
+
+// issue gives the peer as many IDs as it is willing to keep and we to hold.
+func (x *connIDs) issue(c *Conn) {
+	for int64(len(x.local)) < min(c.peer.ActiveConnIDLimit, maxLocalIDs) {
+		x.addLocal(c, c.randomID()).send.set()
+	}
+}
+
+// handleNew takes a NEW_CONNECTION_ID frame.
+func (x *connIDs) handleNew(c *Conn, f wire.NewConnectionID) *TransportError {
+	if x.remoteID().Len() == 0 {
+		// RFC 9000, section 19.15: "An endpoint that is sending packets with a zero-length Destination Connection ID MUST
+		// treat receipt of a NEW_CONNECTION_ID frame as a connection error of type PROTOCOL_VIOLATION."
+		return violation(wire.ProtocolViolation, wire.FrameNewConnectionID, "NEW_CONNECTION_ID although none is used")
+	}
+	for i := range x.remote {
+		if r := &x.remote[i]; r.seq == f.Seq && r.id == f.ID {
+			return nil
+		} else if r.seq == f.Seq || r.id == f.ID {
+			return violation(wire.ProtocolViolation, wire.FrameNewConnectionID, "NEW_CONNECTION_ID contradicts an earlier one")
+		}
+	}
+	if f.Seq < x.retiredTo || x.isRetiring(f.Seq) {
+		// RFC 9000, section 19.15: an ID below Retire Prior To is retired at once, if that was not done already.
+		return x.addRetirement(f.Seq)
+	}
+	x.remote = append(x.remote, remoteID{seq: f.Seq, id: f.ID})
+	x.setToken(c, f.Seq, f.ResetToken)
+	if f.RetirePriorTo > x.retiredTo {
+		x.retiredTo = f.RetirePriorTo
+		if err := x.retirePriorTo(c); err != nil {
+			return err
+		}
+	}
+	if len(x.remote) > maxRemoteIDs {
+		// RFC 9000, section 5.1.1: "if the number of active connection IDs exceeds the value advertised in its
+		// active_connection_id_limit transport parameter, an endpoint MUST close the connection with an error of type
+		// CONNECTION_ID_LIMIT_ERROR."
+		return violation(wire.ConnectionIDLimitError, wire.FrameNewConnectionID, "more connection IDs than the limit")
+	}
+	return nil
+}
+
+// retirePriorTo gives up the IDs that the peer wants back. The one in use is replaced by the oldest that is left.
+func (x *connIDs) retirePriorTo(c *Conn) *TransportError {
+	kept := x.remote[:0]
+	for _, r := range x.remote {
+		if r.seq >= x.retiredTo {
+			kept = append(kept, r)
+			continue
+		}
+		if r.hasToken {
+			c.events.push(Event{Kind: EventTokenRemoved, Token: r.token})
+		}
+		if err := x.addRetirement(r.seq); err != nil {
+			return err
+		}
+	}
+	x.remote = kept // never empty: the ID that came with the demand is not below it
+	return nil
+}
+
+func (x *connIDs) isRetiring(seq int64) bool {
+	for i := range x.retire {
+		if x.retire[i].seq == seq {
+			return true
+		}
+	}
+	return false
+}
+
+func (x *connIDs) addRetirement(seq int64) *TransportError {
+	if x.isRetiring(seq) {
+		return nil
+	}
+	if len(x.retire) >= maxRetiring {
+		return violation(wire.ConnectionIDLimitError, wire.FrameNewConnectionID, "too many connection IDs to retire at once")
+	}
+	x.retire = append(x.retire, retirement{seq: seq, send: unsent})
+	return nil
+}
+
+// handleRetire takes a RETIRE_CONNECTION_ID frame, and gives the peer a new ID for the old.
+func (x *connIDs) handleRetire(c *Conn, seq int64) *TransportError {
+	if seq >= x.localNext {
+		// RFC 9000, section 19.16: "Receipt of a RETIRE_CONNECTION_ID frame containing a sequence number greater than any
+		// previously sent to the peer MUST be treated as a connection error of type PROTOCOL_VIOLATION."
+		return violation(wire.ProtocolViolation, wire.FrameRetireConnectionID, "an ID is retired that was never issued")
+	}
+	for i, l := range x.local {
+		if l.seq != seq {
+			continue
+		}
+		if len(x.local) == 1 {
+			x.addLocal(c, c.randomID()).send.set() // we must stay reachable
+		}
+		x.local = append(x.local[:i], x.local[i+1:]...)
+		c.events.push(Event{Kind: EventIDRetired, ID: l.id})
+		x.issue(c)
+		break
+	}
+	return nil
+}
+
+// forgetOriginal stops datagrams to the client's first destination ID from leading here.
+func (x *connIDs) forgetOriginal(c *Conn) {
+	if x.routed {
+		x.routed = false
+		c.events.push(Event{Kind: EventIDRetired, ID: x.original})
+	}
+}
+
+// withdraw takes back all IDs and tokens.
+func (x *connIDs) withdraw(c *Conn) {
+	x.forgetOriginal(c)
+	for _, l := range x.local {
+		c.events.push(Event{Kind: EventIDRetired, ID: l.id})
+	}
+	for _, r := range x.remote {
+		if r.hasToken {
+			c.events.push(Event{Kind: EventTokenRemoved, Token: r.token})
+		}
+	}
+}
+
+// owes reports whether appendTo would append anything.
+func (x *connIDs) owes() bool {
+	for i := range x.local {
+		if x.local[i].send.isUnsent() {
+			return true
+		}
+	}
+	for i := range x.retire {
+		if x.retire[i].send.isUnsent() {
+			return true
+		}
+	}
+	return false
+}
+
+// appendTo appends the frames that are owed; false: they did not all fit.
+func (x *connIDs) appendTo(d *datagram) bool {
+	for i := range x.retire {
+		r := &x.retire[i]
+		if !r.send.isUnsent() {
+			continue
+		}
+		if !d.appendFrame(wire.AppendRetireConnectionID(d.scratch(), r.seq)) {
+			return false
+		}
+		r.send.sentIn(d.number())
+		d.addFact(recovery.Fact{Kind: factRetireID, ID: r.seq})
+	}
+	for i := range x.local {
+		l := &x.local[i]
+		if !l.send.isUnsent() {
+			continue
+		}
+		f := wire.NewConnectionID{Seq: l.seq, ID: l.id, ResetToken: x.resetKey.Token(l.id.Bytes())}
+		if !d.appendFrame(wire.AppendNewConnectionID(d.scratch(), f)) {
+			return false
+		}
+		l.send.sentIn(d.number())
+		d.addFact(recovery.Fact{Kind: factNewID, ID: l.seq})
+	}
+	return true
+}
+
+// settle applies the fate of a packet that carried a frame about ID seq.
+func (x *connIDs) settle(packet int64, f recovery.Fact, fate recovery.Fate) {
+	if f.Kind == factNewID {
+		for i := range x.local {
+			if x.local[i].seq == f.ID {
+				x.local[i].send.settle(packet, fate)
+			}
+		}
+		return
+	}
+	for i := range x.retire {
+		if x.retire[i].seq != f.ID {
+			continue
+		}
+		if x.retire[i].send.settle(packet, fate); x.retire[i].send.hasArrived() {
+			x.retire = append(x.retire[:i], x.retire[i+1:]...)
+		}
+		return
+	}
+}

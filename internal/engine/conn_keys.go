@@ -1,0 +1,118 @@
+package engine
+
+import (
+	"github.com/godwit-net/godwit/internal/instant"
+	"github.com/godwit-net/godwit/internal/seal"
+	"github.com/godwit-net/godwit/internal/wire"
+)
+
+// keyPhase is the state of key updates in the application's space (RFC 9001, section 6).
+//
+// The keys in use stand in the space itself. Those of the next phase are made ahead, so that a packet that brings the
+// update takes no longer than one that does not: the timing channel of section 6.3 is closed by that.
+type keyPhase struct {
+	phase    bool // the bit we send
+	nextRead *seal.Keys
+	oldRead  *seal.Keys   // of the phase before, for packets that were overtaken
+	dropAt   instant.Time // when oldRead goes
+
+	firstRead  int64 // lowest packet number received in this phase; -1: none yet
+	firstSent  int64 // first packet number sent in this phase
+	confirmed  bool  // a packet of this phase was acknowledged: another update is allowed
+	sealed     int64 // packets protected in this phase
+	forgeries  int64 // packets that failed authentication, in all phases
+	sealLimit  int64
+	forgeLimit int64
+	updates    int
+}
+
+// start takes the first pair of application keys.
+func (k *keyPhase) start(s *space) {
+	k.nextRead = s.read.Next()
+	k.firstRead, k.firstSent = -1, 0
+	k.sealLimit, k.forgeLimit = s.write.Limits()
+}
+
+// openPhase decrypts a 1-RTT packet with the keys of the phase it was sent in; nil: it is not authentic.
+func (c *Conn) openPhase(now instant.Time, s *space, b []byte, hdrLen int, number int64) ([]byte, *TransportError) {
+	const keyPhaseBit = 0x04
+	k := &c.phase
+	bit := b[0]&keyPhaseBit != 0
+	keys, update := s.read, false
+	switch {
+	case bit == k.phase:
+	case k.oldRead != nil && (k.firstRead < 0 || number < k.firstRead):
+		// RFC 9001, section 6.5: "a recovered packet number that is lower than any packet number from the current key
+		// phase uses the previous packet protection keys".
+		keys = k.oldRead
+	default:
+		keys, update = k.nextRead, true
+	}
+	payload, ok := keys.Open(b, hdrLen, number)
+	if !ok {
+		k.forgeries++
+		if k.forgeries > k.forgeLimit {
+			// RFC 9001, section 6.6: "the endpoint MUST immediately close the connection with a connection error of type
+			// AEAD_LIMIT_REACHED".
+			return nil, violation(wire.AEADLimitReached, 0, "too many packets failed authentication")
+		}
+		return nil, nil
+	}
+	if update {
+		if k.firstSent > 0 && !k.confirmed && k.firstRead < 0 {
+			// The peer answers our update with a second one before it has acknowledged anything of ours.
+			return nil, violation(wire.KeyUpdateError, 0, "the peer updated its keys twice")
+		}
+		c.updateKeys(now, s, true)
+	}
+	if bit == k.phase && (k.firstRead < 0 || number < k.firstRead) {
+		if k.firstRead < 0 && k.oldRead != nil {
+			// RFC 9001, section 6.5: "An endpoint SHOULD retain old read keys for no more than three times the PTO after
+			// having received a packet protected using the new keys."
+			k.dropAt = now.Add(3 * c.ledger.PTO())
+		}
+		k.firstRead = number
+	}
+	return payload, nil
+}
+
+// updateKeys moves both directions to the next phase: a read key that answers the peer's update, or our own initiative.
+func (c *Conn) updateKeys(now instant.Time, s *space, byPeer bool) {
+	k := &c.phase
+	k.oldRead, s.read = s.read, k.nextRead
+	k.nextRead = s.read.Next()
+	s.write = s.write.Next()
+	k.phase = !k.phase
+	k.firstRead, k.firstSent = -1, c.ledger.Next(wire.AppSpace)
+	k.confirmed, k.sealed = false, 0
+	k.updates++
+	k.dropAt = instant.Never
+	by := "local"
+	if byPeer {
+		by = "remote"
+	}
+	c.trace.KeyUpdated(now, by, k.updates)
+}
+
+// expire forgets the keys of the phase before when their time is over.
+func (k *keyPhase) expire(now instant.Time) {
+	if k.dropAt.Reached(now) {
+		k.oldRead, k.dropAt = nil, instant.Never
+	}
+}
+
+// acknowledged notes that the peer has a packet of ours.
+func (k *keyPhase) acknowledged(largest int64) {
+	if largest >= k.firstSent {
+		k.confirmed = true
+	}
+}
+
+// updateIfWorn updates the keys long before they have protected as many packets as they may (RFC 9001, section 6.6).
+func (c *Conn) updateIfWorn(now instant.Time) {
+	k, s := &c.phase, &c.spaces[wire.AppSpace]
+	if k.sealed < k.sealLimit/2 || !c.shake.confirmed || !k.confirmed || k.oldRead != nil {
+		return
+	}
+	c.updateKeys(now, s, false)
+}

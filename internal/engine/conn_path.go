@@ -1,0 +1,148 @@
+package engine
+
+import (
+	"github.com/godwit-net/godwit/internal/instant"
+	"github.com/godwit-net/godwit/internal/recovery"
+	"github.com/godwit-net/godwit/internal/wire"
+)
+
+// pathState is the addresses in use, and the proof that the peer is at its one (RFC 9000, sections 8 and 9).
+//
+// What is here follows a peer whose address changed under it, as a NAT does it. To move of one's own will, to probe several
+// paths at once and to change connection IDs with the path is not built yet.
+type pathState struct {
+	Path
+	validated bool
+	received  int64 // bytes that came over this path while it was not validated, and
+	sent      int64 // bytes sent over it: the anti-amplification limit of section 8.1
+
+	challenge      [8]byte // of a PATH_CHALLENGE that is owed or on its way
+	challengeState sentVal
+	deadline       instant.Time // when an unanswered challenge is given up
+	previous       Path         // the path to return to then
+
+	answer     [8]byte // of the PATH_RESPONSE that is owed; a newer challenge replaces an older one
+	answerPath Path
+	answerDue  bool
+}
+
+// allowance returns how many bytes may be sent to an address that is not validated.
+func (p *pathState) allowance() int64 { return 3*p.received - p.sent }
+
+// credit counts a datagram that came, whatever is in it.
+func (p *pathState) credit(c *Conn, now instant.Time, from Path, size int) {
+	if p.validated || from.Remote != p.Remote {
+		return
+	}
+	p.received += int64(size)
+	c.ledger.SetAmplificationLimited(now, p.allowance() < minDatagramSize)
+}
+
+// handleChallenge takes a PATH_CHALLENGE: its answer goes back where it came from.
+func (p *pathState) handleChallenge(from Path, data [8]byte) {
+	p.answer, p.answerPath, p.answerDue = data, from, true
+}
+
+// handleResponse takes a PATH_RESPONSE.
+func (p *pathState) handleResponse(c *Conn, now instant.Time, data [8]byte) {
+	if !p.challengeState.isSet() || data != p.challenge {
+		return
+	}
+	p.challengeState.clear()
+	p.deadline = instant.Never
+	c.validated(now)
+}
+
+// follow moves the connection to the path of a packet that is newer than all before and more than a probe.
+//
+// RFC 9000, section 9.3: "Receiving a packet from a new peer address containing a non-probing frame indicates that the peer
+// has migrated to that address. If the recipient permits the migration, it MUST send subsequent packets to the new peer
+// address and MUST initiate path validation [...] to verify the peer's ownership of the address if validation is not already
+// underway."
+func (p *pathState) follow(c *Conn, now instant.Time, to Path) {
+	if to.Remote == p.Remote {
+		p.Local = to.Local
+		return
+	}
+	if !c.server || !c.shake.confirmed {
+		return
+	}
+	if p.validated {
+		p.previous = p.Path
+	}
+	if to.Remote == p.previous.Remote && !p.validated {
+		p.revert(c, now) // it is back where it was
+		return
+	}
+	samePlace := to.Remote.Addr() == p.Remote.Addr()
+	p.Path = to
+	p.validated, p.received, p.sent = false, 0, 0
+	c.rand.Read(p.challenge[:])
+	p.challengeState.set()
+	p.deadline = now.Add(3 * c.ledger.PTO())
+	// RFC 9000, section 9.4: congestion control and the RTT start anew "unless the only change in the peer's address is its
+	// port number".
+	if samePlace {
+		c.ledger.Migrated(now, true, nil)
+	} else {
+		c.ledger.Migrated(now, false, c.config.Controller(c.config.DatagramSize))
+	}
+	c.ledger.SetAmplificationLimited(now, true)
+	c.stats.PathChanges++
+	c.trace.PathAssigned(now, p.Local, p.Remote)
+	c.events.push(Event{Kind: EventPathChanged})
+}
+
+// expire gives up a path that does not answer.
+func (p *pathState) expire(c *Conn, now instant.Time) {
+	if p.deadline.Reached(now) {
+		p.revert(c, now)
+	}
+}
+
+// revert returns to the last path that was proved (RFC 9000, section 9.3.2).
+func (p *pathState) revert(c *Conn, now instant.Time) {
+	p.Path, p.deadline = p.previous, instant.Never
+	p.challengeState.clear()
+	c.validated(now)
+	c.trace.PathAssigned(now, p.Local, p.Remote)
+	c.events.push(Event{Kind: EventPathChanged})
+}
+
+// composeProbe writes an answer that has to go another way than everything else.
+func (p *pathState) composeProbe(c *Conn, now instant.Time, buf []byte) (Transmit, bool) {
+	if !p.answerDue || p.answerPath.Remote == p.Remote || c.spaces[wire.AppSpace].write == nil {
+		return Transmit{}, false
+	}
+	d := &c.draft
+	d.begin(buf, min(len(buf), minDatagramSize))
+	if !c.openPacket(d, wire.AppSpace) || !p.appendAnswer(d) {
+		return Transmit{}, false
+	}
+	d.close()
+	n := c.finish(now, d)
+	c.stats.DatagramsSent++
+	c.stats.BytesSent += int64(n)
+	return Transmit{Path: p.answerPath, Size: n, Segment: n}, true
+}
+
+func (p *pathState) appendAnswer(d *datagram) bool {
+	p.answerDue = false
+	d.addFact(recovery.Fact{Kind: factPath})
+	return d.appendFrame(wire.AppendPathResponse(d.scratch(), p.answer))
+}
+
+// appendTo appends what is owed on the path in use; false: it did not all fit.
+func (p *pathState) appendTo(c *Conn, d *datagram) bool {
+	if p.challengeState.isUnsent() {
+		if !d.appendFrame(wire.AppendPathChallenge(d.scratch(), p.challenge)) {
+			return false
+		}
+		p.challengeState.sentIn(d.number())
+		d.addFact(recovery.Fact{Kind: factPath})
+	}
+	if p.answerDue && p.answerPath.Remote == p.Remote {
+		return p.appendAnswer(d)
+	}
+	return true
+}

@@ -1,0 +1,80 @@
+package engine
+
+import (
+	"crypto/tls"
+	"net/netip"
+	"time"
+
+	"github.com/godwit-net/godwit/congestion"
+	"github.com/godwit-net/godwit/internal/seal"
+	"github.com/godwit-net/godwit/qlog"
+)
+
+// Path is the pair of addresses a datagram travels between, as this end sees them. Local may be partly unknown.
+type Path struct{ Local, Remote netip.AddrPort }
+
+// Datagram is one UDP payload and what the network said about it. Payload is decrypted in place and not kept.
+type Datagram struct {
+	Payload []byte
+	Path    Path
+	ECN     uint8 // the two ECN bits of the IP header
+}
+
+// Transmit describes datagrams that Compose wrote to the front of the caller's buffer.
+type Transmit struct {
+	Path    Path
+	ECN     uint8
+	Size    int // bytes written; 0: there is nothing to send
+	Segment int // size of each datagram but the last, which may be shorter (as GSO wants it)
+}
+
+// Config is what a connection is told before it starts. Zero durations, windows and counts take the defaults.
+type Config struct {
+	TLS  *tls.Config // the caller's, honoured as it stands
+	Seed [32]byte    // of every random choice this connection makes
+
+	HandshakeTimeout time.Duration // default 10 s
+	MaxIdleTimeout   time.Duration // default 30 s; negative: none of our own
+	KeepAlive        time.Duration // 0: none
+
+	StreamWindow, MaxStreamWindow int64 // receive window of a stream: first (512 KiB) and largest (6 MiB), in bytes
+	ConnWindow, MaxConnWindow     int64 // of the connection: 768 KiB and 15 MiB
+	MaxStreamsBidi, MaxStreamsUni int64 // how many streams the peer may have open at once: 100 and 100; negative: none
+
+	DatagramSize int                                 // largest UDP payload sent; default and least 1200
+	Controller   func(mss int) congestion.Controller // nil: CUBIC
+	ResetKey     seal.ResetKey                       // stateless reset tokens of our connection IDs derive from it
+	NewTrace     func(originalID []byte) *qlog.Trace // nil: no trace
+}
+
+// withDefaults returns c with the zero values replaced by what they stand for.
+func (c Config) withDefaults() Config {
+	def := func(v *int64, d int64) {
+		switch {
+		case *v == 0:
+			*v = d
+		case *v < 0:
+			*v = 0
+		}
+	}
+	def(&c.StreamWindow, defaultStreamWindow)
+	def(&c.MaxStreamWindow, max(defaultMaxStreamWindow, c.StreamWindow))
+	def(&c.ConnWindow, max(defaultConnWindow, c.StreamWindow+c.StreamWindow/2))
+	def(&c.MaxConnWindow, max(defaultMaxConnWindow, c.ConnWindow))
+	def(&c.MaxStreamsBidi, defaultMaxStreams)
+	def(&c.MaxStreamsUni, defaultMaxStreams)
+	c.MaxStreamWindow = max(c.MaxStreamWindow, c.StreamWindow)
+	c.MaxConnWindow = max(c.MaxConnWindow, c.ConnWindow)
+	if c.HandshakeTimeout == 0 {
+		c.HandshakeTimeout = defaultHandshakeTimeout
+	}
+	if c.MaxIdleTimeout == 0 {
+		c.MaxIdleTimeout = defaultIdleTimeout
+	}
+	c.MaxIdleTimeout = max(c.MaxIdleTimeout, 0)
+	c.DatagramSize = max(c.DatagramSize, minDatagramSize)
+	if c.Controller == nil {
+		c.Controller = func(mss int) congestion.Controller { return congestion.NewCubic(mss) }
+	}
+	return c
+}

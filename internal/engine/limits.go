@@ -1,0 +1,86 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/godwit-net/godwit/internal/wire"
+)
+
+// Every count and buffer that a peer can feed has its limit here, with the reason and the test that hits it.
+const (
+	// LocalIDLen is the length of every connection ID we choose: long enough that nobody guesses one, and one constant,
+	// so that a short header can be read without knowing the connection.
+	LocalIDLen = 8
+
+	// minDatagramSize is the size every QUIC path must carry (RFC 9000, section 14).
+	minDatagramSize = wire.MinInitialSize
+
+	// maxSegments is how many datagrams one Compose writes: the kernel's limit on segments of one GSO message.
+	maxSegments = 64
+
+	// maxCryptoBuffer bounds handshake bytes received ahead of a gap or before the handshake is ready for them, per
+	// space. RFC 9000, section 7.5 wants at least 4096; certificate chains with client certificates need more.
+	// TestCryptoBufferIsBounded.
+	maxCryptoBuffer = 64 << 10
+
+	// maxAckRanges is how many ranges of received packet numbers are remembered per space. The oldest are forgotten:
+	// their packets count as duplicates then. TestAckRangesAreBounded.
+	maxAckRanges = 256
+
+	// maxUndecrypted is how many datagrams that came before their keys are kept until the keys are there. Eight hold a
+	// flight of reordered 1-RTT data. TestEarlyDatagramsAreBounded.
+	maxUndecrypted = 8
+
+	// maxLocalIDs is how many connection IDs of ours a peer holds at once, and maxRemoteIDs how many of a peer's we
+	// hold (active_connection_id_limit). TestConnectionIDLimit.
+	maxLocalIDs  = 4
+	maxRemoteIDs = 4
+
+	// maxRetiring is how many RETIRE_CONNECTION_ID frames may be unacknowledged before the connection is closed: a peer
+	// that feeds NEW_CONNECTION_ID faster than it acknowledges would fill our memory otherwise (RFC 9000, section
+	// 5.1.2 wants at least twice the active limit). TestRetirementIsBounded.
+	maxRetiring = 4 * maxRemoteIDs
+
+	// maxStreamRanges is how many separate ranges of one stream may wait for the bytes between them. A window of
+	// one-byte islands would cost more in bookkeeping than the window itself. TestStreamIslandsAreBounded.
+	maxStreamRanges = 1024
+
+	// maxCloseReason is how much of a reason phrase is sent and kept.
+	maxCloseReason = 512
+
+	// maxSendBuffer and minSendBuffer bound the bytes a stream buffers until they are acknowledged. Between them it is
+	// twice the congestion window: enough to fill the path while the writer runs. TestWriteStopsAtTheSendBuffer.
+	minSendBuffer = 64 << 10
+	maxSendBuffer = 16 << 20
+
+	// maxFreeSmall and maxFreeLarge are how many buffer chunks a busy connection keeps for reuse; an idle one keeps
+	// maxFreeIdle small ones and no large one.
+	maxFreeSmall = 256
+	maxFreeLarge = 256
+	maxFreeIdle  = 2
+
+	// maxFreeStreams is how many stream records a connection keeps for reuse.
+	maxFreeStreams = 128
+)
+
+const (
+	defaultStreamWindow     = 512 << 10
+	defaultMaxStreamWindow  = 6 << 20
+	defaultConnWindow       = 768 << 10
+	defaultMaxConnWindow    = 15 << 20
+	defaultMaxStreams       = 100
+	defaultHandshakeTimeout = 10 * time.Second
+	defaultIdleTimeout      = 30 * time.Second
+
+	// maxAckDelay is the longest we hold an acknowledgment back, and what we declare (RFC 9000, section 18.2).
+	maxAckDelay      = 25 * time.Millisecond
+	ackDelayExponent = 3
+
+	// ackEvery is how many ack-eliciting packets may wait for one acknowledgment (RFC 9000, section 13.2.2). The count
+	// is looked at once a batch of datagrams, so a run of forty packets is answered once.
+	ackEvery = 2
+
+	// pingEvery makes every so many acknowledgments ask for one themselves, so that old ranges can be forgotten
+	// (RFC 9000, section 13.2.4).
+	pingEvery = 32
+)

@@ -1,0 +1,40 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/godwit-net/godwit/congestion"
+)
+
+// Stats counts what a connection did. The counters are always on.
+type Stats struct {
+	DatagramsSent, DatagramsReceived int64
+	BytesSent, BytesReceived         int64 // of UDP payload
+	PacketsSent, PacketsReceived     int64
+	PacketsLost                      int64 // declared lost; some may have arrived late
+	PacketsDropped                   int64 // received and not processed: duplicates, garbage, keys not there
+	StreamsOpened, StreamsClosed     int64 // by both ends
+	PathChanges                      int64
+	KeyUpdates                       int64
+
+	// What follows is the present state.
+	Version    uint32
+	Handshake  time.Duration // how long it took; 0 while it lasts
+	RTT        congestion.RTT
+	Window     int // congestion window, bytes
+	InFlight   int // bytes
+	PTOCount   int
+	Controller string
+}
+
+// Stats returns the counters and the present state.
+func (c *Conn) Stats() Stats {
+	s := c.stats
+	s.KeyUpdates = int64(c.phase.updates)
+	s.Version = c.version
+	s.Handshake = c.shake.took()
+	s.RTT = c.ledger.RTT()
+	s.Window, s.InFlight, s.PTOCount = c.ledger.Window(), c.ledger.InFlight(), c.ledger.PTOCount()
+	s.Controller = c.ledger.Controller().Name()
+	return s
+}
