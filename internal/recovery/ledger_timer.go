@@ -33,7 +33,7 @@ func (l *Ledger) Expire(now instant.Time) {
 	l.ptoCount++
 	l.stats.PTOs++
 	l.armedAt = now
-	l.trace.TimerExpired(now, "pto", traceSpaces[s])
+	l.trace.TimerExpired(now, "pto", s.String())
 	defer l.traceMetrics(now)
 	// RFC 9000, section 13.4.2 suggests marking packets "for a period of three PTOs" and taking the loss of them all for a
 	// path that does not let marks through. The second timeout in a row comes after three periods.

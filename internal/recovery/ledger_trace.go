@@ -9,9 +9,6 @@ import (
 // packetTypes names the packets of a space for the trace. The ledger cannot tell 0-RTT from 1-RTT packets.
 var packetTypes = [wire.NumSpaces]wire.PacketType{wire.PacketInitial, wire.PacketHandshake, wire.Packet1RTT}
 
-// traceSpaces names the spaces for the trace.
-var traceSpaces = [wire.NumSpaces]string{"initial", "handshake", "application_data"}
-
 // traceMetrics records the metrics as they are now.
 func (l *Ledger) traceMetrics(now instant.Time) {
 	if l.trace == nil {

@@ -71,9 +71,10 @@ func (p *pacer) credit(now instant.Time, c pace) {
 
 // spend takes away what was sent and reports whether less than a datagram is left.
 func (p *pacer) spend(bytes, datagram int) (empty bool) {
-	if !p.at.IsNever() {
-		p.budget = max(p.budget-bytes, -maxBurst)
+	if p.at.IsNever() {
+		return false // nobody has asked yet: only probes were sent
 	}
+	p.budget = max(p.budget-bytes, -maxBurst)
 	return p.budget < datagram
 }
 
