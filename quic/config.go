@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/godwit-net/godwit/congestion"
 )
 
 // Config tunes connections. Nil and the zero value both work: every field states its default. A Config is copied when it
@@ -32,7 +33,7 @@ type Config struct {
 
 	// Congestion makes the congestion controller of a connection; mss is the size of a full datagram in bytes. It is
 	// called, and the controller it returns is used, by one goroutine at a time. Default nil: CUBIC.
-	Congestion func(mss int) congestionController
+	Congestion func(mss int) congestion.Controller
 
 	// QLog, when set, is called once for every connection and returns where its qlog (JSON-SEQ) goes, or nil for none.
 	// Writes come from the goroutines that drive the connection, never under its lock; the writer is closed when the

@@ -4,53 +4,218 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"net/netip"
+	"sync"
+	"time"
 
+	"github.com/godwit-net/godwit/congestion"
+	"github.com/godwit-net/godwit/internal/engine"
+	"github.com/godwit-net/godwit/internal/instant"
+	"github.com/godwit-net/godwit/internal/wire"
 	"github.com/godwit-net/godwit/qlog"
 )
 
 // Conn is a QUIC connection. Its methods may be called by many goroutines at once.
-type Conn struct{}
+type Conn struct {
+	ep     *Endpoint
+	client bool
+	began  instant.Time
+	trace  *traceFile // nil: no qlog; set before the connection is published
+
+	// Of the endpoint's reader, which alone looks at it.
+	touched bool
+
+	// Under ep.mu.
+	handshaking bool // workers drive it, through the inbox
+	queued      bool // a worker has it, or it is in the queue for one
+	admitted    bool // its handshake is done, or it is over: the worker hands it to the reader
+	live        bool // counted in ep.live
+	inbox       []parcel
+	first       *engine.Incoming // what the connection is made from; nil for a client
+	ids         []wire.ConnID
+	tokens      [][16]byte
+
+	mu sync.Mutex
+
+	// Under mu: the engine and the clockwork around it.
+	core    *engine.Conn
+	latest  instant.Time // the last instant the core was told: its time never goes backwards
+	sending bool         // somebody holds the sending token
+	again   bool         // whoever holds it has to look again
+	timer   *time.Timer
+	armed   instant.Time // when the timer fires; 0: it is not set
+	broken  bool         // the core panicked: it is not called any more
+	gone    bool         // drained or broken: the endpoint has forgotten it
+
+	// Under mu: what the application sees.
+	err       error
+	handshook bool
+	took      time.Duration // what the handshake took
+	tlsState  tls.ConnectionState
+	path      engine.Path
+	heard     bool // anything at all came from the peer
+	ready     waitList
+	streams   map[int64]*Stream
+	arrived   []*Stream // opened by the peer, not yet accepted; bounded by Config.MaxStreams and MaxUniStreams
+	accepting waitList
+	opening   [2]waitList // for a bidirectional, for a unidirectional stream
+	handle    func(*Stream)
+	ctx       context.Context
+	cancel    context.CancelCauseFunc
+}
 
 // OpenStream opens a bidirectional stream; it waits while the peer's limit allows no further one. The peer learns of
 // the stream with its first bytes.
-func (c *Conn) OpenStream(ctx context.Context) (*Stream, error) { panic("BUG: not yet") }
+func (c *Conn) OpenStream(ctx context.Context) (*Stream, error) { return c.open(ctx, false) }
 
 // OpenUniStream opens a stream on which only we send; it waits as OpenStream does.
-func (c *Conn) OpenUniStream(ctx context.Context) (*Stream, error) { panic("BUG: not yet") }
+func (c *Conn) OpenUniStream(ctx context.Context) (*Stream, error) { return c.open(ctx, true) }
+
+func (c *Conn) open(ctx context.Context, uni bool) (s *Stream, err error) {
+	list := &c.opening[0]
+	if uni {
+		list = &c.opening[1]
+	}
+	c.mu.Lock()
+	defer c.leave(&err)
+	for {
+		if c.err != nil {
+			return nil, c.err
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, context.Cause(ctx)
+		}
+		now := c.now()
+		if id, ok := c.core.Open(now, uni); ok {
+			return c.newStream(id), nil
+		}
+		c.flush(now, false) // STREAMS_BLOCKED tells the peer
+		if c.err == nil {
+			list.wait(&c.mu, ctx.Done())
+		}
+	}
+}
 
 // AcceptStream waits for the next stream the peer opened, of either kind: Stream.IsUni tells which.
-func (c *Conn) AcceptStream(ctx context.Context) (*Stream, error) { panic("BUG: not yet") }
+func (c *Conn) AcceptStream(ctx context.Context) (*Stream, error) {
+	c.mu.Lock()
+	defer c.leave(nil)
+	for {
+		if len(c.arrived) > 0 {
+			s := c.arrived[0]
+			c.arrived[0] = nil
+			c.arrived = c.arrived[1:]
+			return s, nil
+		}
+		if c.err != nil {
+			return nil, c.err
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		c.accepting.wait(&c.mu, ctx.Done())
+	}
+}
 
 // HandleStreams runs f in a new goroutine for every stream the peer opens from now on, and for those that already wait.
-// It takes the place of AcceptStream and saves the goroutine that would sit in it. Streams that the peer opens after
-// the connection ended are not handed out.
-func (c *Conn) HandleStreams(f func(*Stream)) { panic("BUG: not yet") }
+// It takes the place of AcceptStream and saves the goroutine that would sit in it. It returns at once.
+func (c *Conn) HandleStreams(f func(*Stream)) {
+	c.mu.Lock()
+	defer c.leave(nil)
+	c.handle = f
+	for _, s := range c.arrived {
+		go f(s)
+	}
+	c.arrived = nil
+}
 
 // Close closes the connection with application error code 0. Data that is still buffered is not sent.
-func (c *Conn) Close() error { panic("BUG: not yet") }
+func (c *Conn) Close() error { return c.CloseWithError(0, "") }
 
 // CloseWithError closes the connection with an application error code; the peer's calls fail with an *ApplicationError
 // that carries code and reason. It does not wait for the peer. Closing twice does nothing.
-func (c *Conn) CloseWithError(code uint64, reason string) error { panic("BUG: not yet") }
+func (c *Conn) CloseWithError(code uint64, reason string) error {
+	c.mu.Lock()
+	defer c.leave(nil)
+	c.close(&engine.ApplicationError{Code: code, Reason: reason})
+	return nil
+}
+
+// close ends the connection with err, which is ours, and tells the peer. mu is held.
+func (c *Conn) close(err error) {
+	if c.err != nil {
+		return
+	}
+	c.end(err)
+	if c.core == nil || c.broken {
+		return
+	}
+	now := c.now()
+	switch err := err.(type) {
+	case *engine.ApplicationError:
+		c.core.Close(now, err.Code, err.Reason)
+	case *engine.TransportError:
+		c.core.Abort(now, err.Code, err.Reason)
+	default:
+		panic("BUG: a connection is closed with an error that has no code")
+	}
+	c.flush(now, false)
+}
 
 // Context returns a context that is done when the connection has ended; context.Cause of it says why.
-func (c *Conn) Context() context.Context { panic("BUG: not yet") }
+func (c *Conn) Context() context.Context {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ctx == nil {
+		c.ctx, c.cancel = context.WithCancelCause(context.Background())
+		if c.err != nil {
+			c.cancel(c.err)
+		}
+	}
+	return c.ctx
+}
 
 // Err returns why the connection ended, or nil while it lives.
-func (c *Conn) Err() error { panic("BUG: not yet") }
+func (c *Conn) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
 
 // LocalAddr returns our address, a *net.UDPAddr; it can change when a connection migrates.
-func (c *Conn) LocalAddr() net.Addr { panic("BUG: not yet") }
+func (c *Conn) LocalAddr() net.Addr {
+	c.mu.Lock()
+	local := c.path.Local
+	c.mu.Unlock()
+	if !local.Addr().IsValid() {
+		local = c.ep.sock.LocalAddr()
+	}
+	return net.UDPAddrFromAddrPort(local)
+}
 
 // RemoteAddr returns the peer's address, a *net.UDPAddr; it can change when the peer migrates.
-func (c *Conn) RemoteAddr() net.Addr { panic("BUG: not yet") }
+func (c *Conn) RemoteAddr() net.Addr { return net.UDPAddrFromAddrPort(c.remote()) }
+
+func (c *Conn) remote() netip.AddrPort {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.path.Remote
+}
 
 // TLS returns the state of the TLS handshake.
-func (c *Conn) TLS() tls.ConnectionState { panic("BUG: not yet") }
-
-// Stats returns what the connection has measured and counted.
-func (c *Conn) Stats() ConnStats { panic("BUG: not yet") }
+func (c *Conn) TLS() tls.ConnectionState {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.tlsState
+}
 
 // Trace runs f with the connection's qlog when it has one, and does nothing otherwise. f runs under the connection's
 // lock: it may only write to t.
-func (c *Conn) Trace(f func(now congestionTime, t *qlog.Trace)) { panic("BUG: not yet") }
+func (c *Conn) Trace(f func(now congestion.Time, t *qlog.Trace)) {
+	if c.trace == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.leave(nil)
+	f(c.now(), c.trace.events)
+}

@@ -2,50 +2,221 @@ package quic
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
+	"errors"
+	"fmt"
 	"net"
+	"net/netip"
+	"sync"
+
+	"github.com/godwit-net/godwit/internal/engine"
+	"github.com/godwit-net/godwit/internal/udp"
 )
 
 // Endpoint is one UDP socket and the connections on it. Its methods may be called by many goroutines at once.
-type Endpoint struct{}
+type Endpoint struct {
+	sock     *udp.Socket
+	conf     Config
+	tls      *tls.Config // the server's; nil: the endpoint only dials
+	acceptor engine.Acceptor
+	own      bool // made by the function Dial: it closes with its only connection
+	count    counters
+	reading  chan struct{} // closed when the reader has ended
+
+	mu sync.Mutex
+
+	// Under mu: where datagrams go. A connection's mu may be held when mu is taken, never the other way round.
+	demux engine.Demux[*Conn]
+	conns map[*Conn]struct{}
+
+	// Under mu: handshakes and the workers that drive them.
+	halfOpen int
+	jobs     []*Conn // each in it once
+	workers  int
+
+	// Under mu: what Accept and Shutdown wait for.
+	backlog   []*Conn
+	accepting waitList
+	live      int // connections that have not ended
+	ending    waitList
+	refusing  bool // Shutdown or Close has begun
+	closed    bool
+}
 
 // Listen opens a UDP socket that accepts connections. addr is as for net.ListenPacket("udp", addr): ":8443" listens on
 // every address of both families, "127.0.0.1:0" picks a free port. tlsConf needs a certificate and NextProtos; TLS 1.3
 // is the floor whatever it says. c may be nil.
-func Listen(addr string, tlsConf *tls.Config, c *Config) (*Endpoint, error) { panic("BUG: not yet") }
+func Listen(addr string, tlsConf *tls.Config, c *Config) (*Endpoint, error) {
+	if tlsConf == nil {
+		return nil, errors.New("quic: Listen needs a tls.Config with a certificate and NextProtos")
+	}
+	if len(tlsConf.NextProtos) == 0 && tlsConf.GetConfigForClient == nil {
+		return nil, errNoProtocol
+	}
+	if len(tlsConf.Certificates) == 0 && tlsConf.GetCertificate == nil && tlsConf.GetConfigForClient == nil {
+		return nil, errors.New("quic: tls.Config has neither Certificates nor GetCertificate: a server needs one")
+	}
+	local, err := resolveLocal(addr)
+	if err != nil {
+		return nil, err
+	}
+	return newEndpoint(local, raise(tlsConf), c)
+}
 
 // NewEndpoint opens a UDP socket that only dials: connections made with its Dial share it. addr is as for Listen; ":0"
-// is the usual choice. c may be nil; the connections dialled get their own Config.
-func NewEndpoint(addr string, c *Config) (*Endpoint, error) { panic("BUG: not yet") }
-
-// Dial opens a connection from the endpoint's socket; see the function Dial.
-func (e *Endpoint) Dial(ctx context.Context, addr string, tlsConf *tls.Config, c *Config) (*Conn, error) {
-	panic("BUG: not yet")
+// is the usual choice. c may be nil; the connections dialled get a Config of their own.
+func NewEndpoint(addr string, c *Config) (*Endpoint, error) {
+	local, err := resolveLocal(addr)
+	if err != nil {
+		return nil, err
+	}
+	return newEndpoint(local, nil, c)
 }
+
+var errNoProtocol = errors.New("quic: tls.Config.NextProtos is empty: QUIC needs an application protocol, such as \"h3\" (RFC 9001, section 8.1)")
+
+// raise returns conf with TLS 1.3 as its floor. It is cloned once for an endpoint, not for every connection: clones made
+// before the first handshake would each invent session ticket keys of their own.
+func raise(conf *tls.Config) *tls.Config {
+	if conf.MinVersion >= tls.VersionTLS13 {
+		return conf
+	}
+	conf = conf.Clone()
+	conf.MinVersion = tls.VersionTLS13
+	return conf
+}
+
+func resolveLocal(addr string) (netip.AddrPort, error) {
+	a, err := net.ResolveUDPAddr("udp", addr)
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("quic: %w", err)
+	}
+	ap := a.AddrPort()
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()), nil
+}
+
+func newEndpoint(local netip.AddrPort, tlsConf *tls.Config, c *Config) (*Endpoint, error) {
+	conf, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	sock, err := udp.Listen(local, udp.Config{})
+	if err != nil {
+		return nil, fmt.Errorf("quic: %w", err)
+	}
+	e := &Endpoint{
+		sock:    sock,
+		conf:    conf,
+		tls:     tlsConf,
+		reading: make(chan struct{}),
+		conns:   make(map[*Conn]struct{}),
+	}
+	e.acceptor.Server = tlsConf != nil
+	rand.Read(e.acceptor.ResetKey[:])
+	go e.read(sock.NewReader())
+	return e, nil
+}
+
+// Addr returns the local address of the socket, a *net.UDPAddr.
+func (e *Endpoint) Addr() net.Addr { return net.UDPAddrFromAddrPort(e.sock.LocalAddr()) }
 
 // Accept waits for the next connection whose handshake is done. It fails with ErrClosed once the endpoint is closed or
 // shutting down, and with the context's error.
-func (e *Endpoint) Accept(ctx context.Context) (*Conn, error) { panic("BUG: not yet") }
+func (e *Endpoint) Accept(ctx context.Context) (*Conn, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for {
+		switch {
+		case e.refusing:
+			return nil, ErrClosed
+		case ctx.Err() != nil:
+			return nil, context.Cause(ctx)
+		case len(e.backlog) > 0:
+			c := e.backlog[0]
+			e.backlog[0] = nil
+			e.backlog = e.backlog[1:]
+			e.count.accepted.Add(1)
+			return c, nil
+		}
+		e.accepting.wait(&e.mu, ctx.Done())
+	}
+}
 
-// Addr returns the local address of the socket, a *net.UDPAddr.
-func (e *Endpoint) Addr() net.Addr { panic("BUG: not yet") }
+// Close closes every connection with code 0, telling each peer once, and then the socket. It waits for no peer. It must
+// not be called from a callback of package tls.
+func (e *Endpoint) Close() error {
+	e.mu.Lock()
+	already := e.closed
+	e.closed = true
+	left := e.refuse()
+	e.mu.Unlock()
+	if already {
+		return nil
+	}
+	for _, c := range left {
+		c.Close()
+	}
+	err := e.sock.Close()
+	<-e.reading
+	for _, c := range left {
+		c.abandon()
+	}
+	return err
+}
 
-// Close closes every connection with code 0, telling each peer once, and then the socket. It waits for no peer.
-func (e *Endpoint) Close() error { panic("BUG: not yet") }
+// Shutdown refuses new connections, waits until the present ones have ended, and then closes the endpoint. Connections
+// that nobody has accepted yet are closed at once. When ctx is done first, Shutdown closes what is left and returns the
+// context's error.
+func (e *Endpoint) Shutdown(ctx context.Context) error {
+	e.mu.Lock()
+	waiting := e.backlog
+	e.backlog = nil
+	e.refuse()
+	e.mu.Unlock()
+	for _, c := range waiting {
+		c.Close()
+	}
+	e.mu.Lock()
+	for e.live > 0 && ctx.Err() == nil {
+		e.ending.wait(&e.mu, ctx.Done())
+	}
+	left := e.live
+	e.mu.Unlock()
+	err := e.Close()
+	if left > 0 {
+		return context.Cause(ctx)
+	}
+	return err
+}
 
-// Shutdown refuses new connections, waits until the present ones have ended, and then closes the endpoint. When ctx is
-// done first it closes what is left at once and returns the context's error.
-func (e *Endpoint) Shutdown(ctx context.Context) error { panic("BUG: not yet") }
+// refuse lets no new connection in, and returns the present ones. mu is held.
+func (e *Endpoint) refuse() []*Conn {
+	e.refusing = true
+	e.accepting.wake()
+	conns := make([]*Conn, 0, len(e.conns))
+	for c := range e.conns {
+		conns = append(conns, c)
+	}
+	return conns
+}
 
 // Features describes the socket in one line for a log: buffer sizes, offloads, and what is missing.
-func (e *Endpoint) Features() string { panic("BUG: not yet") }
-
-// Stats returns the endpoint's counters, which are always on.
-func (e *Endpoint) Stats() EndpointStats { panic("BUG: not yet") }
-
-// Dial opens a connection to addr, "host:port", from a socket of its own that is closed with the connection, and
-// returns when the handshake is done. A host name may have several addresses: they are tried in turn. When
-// tlsConf.ServerName is empty the host of addr is used; tlsConf.NextProtos must name at least one protocol. c may be nil.
-func Dial(ctx context.Context, addr string, tlsConf *tls.Config, c *Config) (*Conn, error) {
-	panic("BUG: not yet")
+func (e *Endpoint) Features() string {
+	f := e.sock.Features()
+	line := fmt.Sprintf("udp %v: receive buffer %d KiB, send buffer %d KiB", e.sock.LocalAddr(), f.ReadBuffer>>10, f.WriteBuffer>>10)
+	for _, o := range []struct {
+		name string
+		on   bool
+	}{{"GSO", f.GSO}, {"GRO", f.GRO}, {"recvmmsg", f.RecvMmsg}, {"sendmmsg", f.SendMmsg}, {"ECN", f.ECN}} {
+		if o.on {
+			line += ", " + o.name
+		} else {
+			line += ", no " + o.name
+		}
+	}
+	if f.Warning != "" {
+		line += "; " + f.Warning
+	}
+	return line
 }

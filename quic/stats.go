@@ -1,21 +1,24 @@
 package quic
 
 import (
+	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/godwit-net/godwit/congestion"
 )
 
 // ConnStats is what a connection has measured and counted.
 type ConnStats struct {
-	Version    uint32 // the QUIC version
-	ALPN       string // the protocol TLS agreed on
-	Resumed    bool   // the TLS session was resumed
-	Handshake  time.Duration
-	Controller string // the congestion controller's name
+	Version    uint32        // the QUIC version
+	ALPN       string        // the protocol TLS agreed on
+	Resumed    bool          // the TLS session was resumed
+	Handshake  time.Duration // what the handshake took; 0: it is not done
+	Controller string        // the congestion controller's name
 
-	RTT      congestionRTT
+	RTT      congestion.RTT
 	Window   int // congestion window in bytes
-	InFlight int // bytes sent and neither acknowledged nor lost
+	InFlight int // bytes sent that are neither acknowledged nor lost
 
 	PacketsSent, PacketsReceived, PacketsLost int64
 	BytesSent, BytesReceived                  int64 // UDP payload
@@ -27,14 +30,86 @@ type EndpointStats struct {
 	DatagramsIn, DatagramsOut int64
 	BytesIn, BytesOut         int64 // UDP payload
 
-	// Dropped counts datagrams that reached no connection, by reason: a word such as "malformed" or "unknown_id".
+	// Dropped counts datagrams that reached no connection, by reason: a word such as "malformed" or "half_open". Those
+	// that got a stateless answer are among them.
 	Dropped map[string]int64
 
-	Accepted         int64 // connections handed to Accept
+	Accepted         int64 // connections that Accept returned
 	Dialled          int64 // handshakes started by Dial
 	Refused          int64 // connections closed with CONNECTION_REFUSED
 	HandshakesFailed int64 // connections that ended before their handshake was done
 	Closed           int64 // connections that ended after it
 	Panicked         int64 // connections closed because the code that drives them panicked
 	Open             int64 // connections at this moment, handshaking ones among them
+}
+
+// dropReason says why a datagram reached no connection. The engine's Acceptor has more of them.
+type dropReason string
+
+const (
+	dropMalformed dropReason = "malformed"       // not a QUIC packet
+	dropShutdown  dropReason = "shutting_down"   // would have begun a connection
+	dropHalfOpen  dropReason = "half_open_limit" // maxHalfOpen
+	dropInbox     dropReason = "inbox_full"      // maxInbox
+	dropFlood     dropReason = "reply_limit"     // maxReplies
+)
+
+// counters is what EndpointStats is made from. They are always on.
+type counters struct {
+	datagramsIn, datagramsOut, bytesIn, bytesOut                   atomic.Int64
+	accepted, dialled, refused, handshakesFailed, closed, panicked atomic.Int64
+
+	mu      sync.Mutex // a leaf: nothing is taken under it
+	dropped map[dropReason]int64
+}
+
+func (c *counters) drop(r dropReason) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.dropped == nil {
+		c.dropped = make(map[dropReason]int64)
+	}
+	c.dropped[r]++
+}
+
+// Stats returns the endpoint's counters.
+func (e *Endpoint) Stats() EndpointStats {
+	n := &e.count
+	s := EndpointStats{
+		DatagramsIn:      n.datagramsIn.Load(),
+		DatagramsOut:     n.datagramsOut.Load(),
+		BytesIn:          n.bytesIn.Load(),
+		BytesOut:         n.bytesOut.Load(),
+		Accepted:         n.accepted.Load(),
+		Dialled:          n.dialled.Load(),
+		Refused:          n.refused.Load(),
+		HandshakesFailed: n.handshakesFailed.Load(),
+		Closed:           n.closed.Load(),
+		Panicked:         n.panicked.Load(),
+		Dropped:          make(map[string]int64),
+	}
+	n.mu.Lock()
+	for reason, count := range n.dropped {
+		s.Dropped[string(reason)] = count
+	}
+	n.mu.Unlock()
+	e.mu.Lock()
+	s.Open = int64(e.live)
+	e.mu.Unlock()
+	return s
+}
+
+// Stats returns what the connection has measured and counted so far.
+func (c *Conn) Stats() ConnStats {
+	c.mu.Lock()
+	defer c.leave(nil)
+	out := ConnStats{
+		ALPN:      c.tlsState.NegotiatedProtocol,
+		Resumed:   c.tlsState.DidResume,
+		Handshake: c.took,
+	}
+	if c.core != nil && !c.broken {
+		c.coreStats(&out)
+	}
+	return out
 }

@@ -1,0 +1,121 @@
+package quic
+
+import (
+	"context"
+
+	"github.com/godwit-net/godwit/internal/engine"
+	"github.com/godwit-net/godwit/internal/wire"
+)
+
+// dispatch takes the core's events and wakes exactly those whom they concern. mu is held.
+func (c *Conn) dispatch() {
+	for {
+		e, ok := c.core.Event()
+		if !ok {
+			return
+		}
+		switch e.Kind {
+		case engine.EventHandshakeDone:
+			c.handshakeDone()
+		case engine.EventStreamOpened:
+			c.streamOpened(e.Stream)
+		case engine.EventReadable, engine.EventStreamReset:
+			if s := c.streams[e.Stream]; s != nil {
+				s.readable()
+				if e.Kind == engine.EventStreamReset {
+					s.done(&engine.StreamError{Stream: e.Stream, Code: e.Code, Remote: true})
+				}
+			}
+		case engine.EventWritable, engine.EventStreamStopped:
+			if s := c.streams[e.Stream]; s != nil {
+				s.writing.wake()
+				if e.Kind == engine.EventStreamStopped {
+					s.done(&engine.StreamError{Stream: e.Stream, Code: e.Code, Remote: true})
+				}
+			}
+		case engine.EventStreamDone:
+			if s := c.streams[e.Stream]; s != nil {
+				delete(c.streams, e.Stream)
+				s.done(context.Canceled)
+			}
+		case engine.EventStreamsAvailable:
+			if e.Uni {
+				c.opening[1].wake()
+			} else {
+				c.opening[0].wake()
+			}
+		case engine.EventIDIssued:
+			c.ep.addID(c, e.ID)
+		case engine.EventIDRetired:
+			c.ep.removeID(c, e.ID)
+		case engine.EventTokenAdded:
+			c.ep.addToken(c, e.Token)
+		case engine.EventTokenRemoved:
+			c.ep.removeToken(c, e.Token)
+		case engine.EventPathChanged:
+			c.path = c.core.Path()
+		case engine.EventClosed:
+			c.end(c.core.Err())
+		case engine.EventDrained:
+			c.forget()
+		case engine.EventNone, engine.EventHandshakeConfirmed:
+		}
+	}
+}
+
+func (c *Conn) handshakeDone() {
+	c.handshook = true
+	c.took = c.latest.Sub(c.began)
+	c.tlsState = c.core.TLS()
+	c.ready.wake()
+	c.ep.admit(c)
+	if !c.client && !c.ep.enqueueAccept(c) {
+		c.refuse()
+	}
+}
+
+// refuse ends a connection that there is no room for.
+func (c *Conn) refuse() {
+	c.ep.count.refused.Add(1)
+	err := &engine.TransportError{Code: wire.ConnectionRefused, Reason: "too many connections wait to be accepted"}
+	c.end(err)
+	c.core.Abort(c.latest, err.Code, err.Reason)
+}
+
+// end makes the connection's end known to the application: every waiting call returns err. The core may still have to
+// send, and to stay a little while for what is in flight.
+func (c *Conn) end(err error) {
+	if c.err != nil {
+		return
+	}
+	c.err = err
+	if c.handshook {
+		c.ep.count.closed.Add(1)
+	} else {
+		c.ep.count.handshakesFailed.Add(1)
+	}
+	c.ready.wake()
+	c.accepting.wake()
+	for i := range c.opening {
+		c.opening[i].wake()
+	}
+	if c.cancel != nil {
+		c.cancel(err)
+	}
+	for _, s := range c.streams {
+		s.readable()
+		s.writing.wake()
+		s.done(err)
+	}
+	c.ep.ended(c)
+}
+
+// forget takes the connection out of the endpoint: nothing more will come of it.
+func (c *Conn) forget() {
+	if c.gone {
+		return
+	}
+	c.gone = true
+	c.disarm()
+	c.ep.remove(c)
+}

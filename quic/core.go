@@ -1,0 +1,47 @@
+package quic
+
+import (
+	"crypto/rand"
+	"crypto/tls"
+
+	"github.com/godwit-net/godwit/internal/engine"
+)
+
+// coreConfig says to the engine what conf says to the application, for one connection: the seed of its randomness, and
+// its trace, are its own.
+func (c *Conn) coreConfig(conf *Config, tlsConf *tls.Config) *engine.Config {
+	// The engine reads 0 as its default and a negative count as none; conf has its defaults written out.
+	count := func(n int64) int64 {
+		if n == 0 {
+			return -1
+		}
+		return n
+	}
+	out := &engine.Config{
+		TLS:              tlsConf,
+		HandshakeTimeout: conf.HandshakeTimeout,
+		MaxIdleTimeout:   conf.MaxIdleTimeout,
+		KeepAlive:        conf.KeepAlive,
+		StreamWindow:     conf.StreamWindow,
+		MaxStreamWindow:  conf.MaxStreamWindow,
+		ConnWindow:       conf.ConnWindow,
+		MaxConnWindow:    conf.MaxConnWindow,
+		MaxStreamsBidi:   count(conf.MaxStreams),
+		MaxStreamsUni:    count(conf.MaxUniStreams),
+		Controller:       conf.Congestion,
+		ResetKey:         c.ep.acceptor.ResetKey,
+		NewTrace:         c.newTrace(conf),
+	}
+	rand.Read(out.Seed[:])
+	return out
+}
+
+// coreStats adds what the engine knows to s. mu is held.
+func (c *Conn) coreStats(s *ConnStats) {
+	t := c.core.Stats()
+	s.Version, s.Controller = t.Version, t.Controller
+	s.RTT, s.Window, s.InFlight = t.RTT, t.Window, t.InFlight
+	s.PacketsSent, s.PacketsReceived, s.PacketsLost = t.PacketsSent, t.PacketsReceived, t.PacketsLost
+	s.BytesSent, s.BytesReceived = t.BytesSent, t.BytesReceived
+	s.PathChanges = t.PathChanges
+}

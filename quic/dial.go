@@ -1,0 +1,211 @@
+package quic
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/godwit-net/godwit/internal/engine"
+	"github.com/godwit-net/godwit/internal/wire"
+)
+
+// DialError says which address could not be reached, and how far it came. It wraps the connection's or the context's
+// error.
+type DialError struct {
+	Addr     string         // what Dial was asked for
+	Remote   netip.AddrPort // the address that was tried
+	After    time.Duration  // how long
+	Answered bool           // anything at all came back
+	Err      error
+}
+
+func (e *DialError) Error() string {
+	timeout := errors.Is(e.Err, ErrHandshakeTimeout) || errors.Is(e.Err, context.DeadlineExceeded)
+	if timeout && !e.Answered {
+		return fmt.Sprintf("quic: no answer from %v over UDP within %v: is HTTP/3 enabled there and UDP allowed?",
+			e.Remote, e.After.Round(100*time.Millisecond))
+	}
+	return fmt.Sprintf("quic: dial %s (%v): %v", e.Addr, e.Remote, e.Err)
+}
+
+// Unwrap returns what went wrong.
+func (e *DialError) Unwrap() error { return e.Err }
+
+// Timeout reports whether time ran out, as net.Error wants it.
+func (e *DialError) Timeout() bool {
+	return errors.Is(e.Err, ErrHandshakeTimeout) || errors.Is(e.Err, context.DeadlineExceeded)
+}
+
+// Temporary is there for net.Error.
+func (e *DialError) Temporary() bool { return e.Timeout() }
+
+// Dial opens a connection to addr, "host:port", from a socket of its own that is closed with the connection, and
+// returns when the handshake is done. A host name may have several addresses: they are tried in turn, each for three
+// seconds at the most while others are left. When tlsConf.ServerName is empty the host of addr is used;
+// tlsConf.NextProtos must name at least one protocol. c may be nil. The error is a *DialError, or several joined, once
+// an address was tried; context, TLS and connection errors are found in it with errors.As and errors.Is.
+func Dial(ctx context.Context, addr string, tlsConf *tls.Config, c *Config) (*Conn, error) {
+	conf, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	return dialEach(ctx, addr, tlsConf, func(ctx context.Context, remote netip.AddrPort, tlsConf *tls.Config) (*Conn, error) {
+		any := netip.IPv6Unspecified()
+		if remote.Addr().Is4() {
+			any = netip.IPv4Unspecified()
+		}
+		e, err := newEndpoint(netip.AddrPortFrom(any, 0), nil, &conf)
+		if err != nil {
+			return nil, err
+		}
+		e.own = true
+		conn, err := e.dial(ctx, remote, tlsConf, &conf)
+		if err != nil {
+			e.Close()
+		}
+		return conn, err
+	})
+}
+
+// Dial opens a connection from the endpoint's socket; see the function Dial.
+func (e *Endpoint) Dial(ctx context.Context, addr string, tlsConf *tls.Config, c *Config) (*Conn, error) {
+	conf, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	return dialEach(ctx, addr, tlsConf, func(ctx context.Context, remote netip.AddrPort, tlsConf *tls.Config) (*Conn, error) {
+		return e.dial(ctx, remote, tlsConf, &conf)
+	})
+}
+
+type dialFunc func(ctx context.Context, remote netip.AddrPort, tlsConf *tls.Config) (*Conn, error)
+
+// dialEach resolves addr and tries its addresses in turn.
+func dialEach(ctx context.Context, addr string, tlsConf *tls.Config, dial dialFunc) (*Conn, error) {
+	if tlsConf == nil || len(tlsConf.NextProtos) == 0 {
+		return nil, errNoProtocol
+	}
+	host, remotes, err := resolve(ctx, addr)
+	if err != nil {
+		return nil, fmt.Errorf("quic: dial %s: %w", addr, err)
+	}
+	tlsConf = raise(tlsConf)
+	if tlsConf.ServerName == "" {
+		tlsConf = tlsConf.Clone()
+		tlsConf.ServerName = host
+	}
+	var failed []error
+	for i, remote := range remotes {
+		attempt, cancel := ctx, context.CancelFunc(func() {})
+		if i < len(remotes)-1 {
+			attempt, cancel = context.WithTimeout(ctx, attemptTimeout)
+		}
+		conn, err := dial(attempt, remote, tlsConf)
+		cancel()
+		if err == nil {
+			return conn, nil
+		}
+		var d *DialError
+		if errors.As(err, &d) {
+			d.Addr = addr
+		}
+		failed = append(failed, err)
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	if len(failed) == 1 {
+		return nil, failed[0]
+	}
+	return nil, errors.Join(failed...)
+}
+
+// resolve returns the host of addr and its addresses, in the resolver's order.
+func resolve(ctx context.Context, addr string) (host string, remotes []netip.AddrPort, err error) {
+	host, service, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "", nil, err
+	}
+	port, err := net.DefaultResolver.LookupPort(ctx, "udp", service)
+	if err != nil {
+		return "", nil, err
+	}
+	if host == "" {
+		return "", nil, errors.New("the address names no host")
+	}
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return "", nil, err
+	}
+	for _, ip := range ips {
+		remotes = append(remotes, netip.AddrPortFrom(ip.Unmap(), uint16(port)))
+	}
+	return host, remotes, nil
+}
+
+// dial opens a connection to one address and waits for its handshake.
+func (e *Endpoint) dial(ctx context.Context, remote netip.AddrPort, tlsConf *tls.Config, conf *Config) (*Conn, error) {
+	began := clock()
+	fail := func(c *Conn, err error) error {
+		d := &DialError{Addr: remote.String(), Remote: remote, After: clock().Sub(began), Err: err}
+		if c != nil {
+			c.mu.Lock()
+			d.Answered = c.heard
+			c.mu.Unlock()
+		}
+		return d
+	}
+	local, err := route(ctx, remote)
+	if err != nil {
+		return nil, fail(nil, err)
+	}
+	c := &Conn{ep: e, client: true, began: began}
+	c.path = engine.Path{Local: netip.AddrPortFrom(local, e.sock.LocalAddr().Port()), Remote: remote}
+	if !e.add(c) {
+		return nil, ErrClosed
+	}
+	e.count.dialled.Add(1)
+	if err := c.connect(ctx, tlsConf, conf); err != nil {
+		return nil, fail(c, err)
+	}
+	return c, nil
+}
+
+// connect makes the core of a connection that we begin, sends its first flight and waits for the handshake.
+func (c *Conn) connect(ctx context.Context, tlsConf *tls.Config, conf *Config) (err error) {
+	c.mu.Lock()
+	defer c.leave(&err)
+	now := c.now()
+	core, err := engine.NewClient(now, c.coreConfig(conf, tlsConf), c.path)
+	if err != nil {
+		c.end(err)
+		c.forget()
+		return err
+	}
+	c.core = core
+	c.flush(now, false)
+	for !c.handshook && c.err == nil {
+		if !c.ready.wait(&c.mu, ctx.Done()) && !c.handshook && c.err == nil {
+			err := context.Cause(ctx)
+			c.close(&engine.TransportError{Code: wire.NoError, Reason: "the dial was given up"})
+			return err
+		}
+	}
+	return c.err
+}
+
+// route asks the system which of our addresses it would reach remote from. Nothing is sent. A host without a route says
+// so here, at once, instead of keeping the caller waiting for an answer to datagrams that never left.
+func route(ctx context.Context, remote netip.AddrPort) (netip.Addr, error) {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "udp", remote.String())
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	defer conn.Close()
+	return conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap(), nil
+}

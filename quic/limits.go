@@ -1,0 +1,42 @@
+package quic
+
+import "time"
+
+// Every queue that a peer can feed has its limit here, with the reason and the test that hits it. What a peer can feed
+// inside a connection is bounded by the engine, by the same rule.
+const (
+	// maxBacklog is how many connections may wait for Accept. Their handshakes are done, so each is worth some 15 KiB
+	// and has proved its address; beyond it a client is told CONNECTION_REFUSED. TestBacklogIsBounded.
+	maxBacklog = 1024
+
+	// maxHalfOpen is how many connections may be in their handshake on one endpoint. It bounds what clients with forged
+	// addresses can make us hold, which is some 60 KiB each; beyond it first datagrams are dropped, which a genuine
+	// client repeats a little later. TestHalfOpenConnectionsAreBounded.
+	maxHalfOpen = 1024
+
+	// maxInbox is how many datagrams may wait for a connection whose handshake is being driven by a worker. A client's
+	// flight is two or three, a server's chain of certificates ten at most; what is dropped is sent again.
+	// TestInboxIsBounded.
+	maxInbox = 32
+
+	// maxReplies is how many datagrams of one batch that belong to no connection are answered without proof of their
+	// address (version negotiation, stateless reset): more in one batch than this is a flood, and answering one helps
+	// it. TestRepliesAreBounded.
+	maxReplies = 16
+)
+
+const (
+	// slabSize is the room in which datagrams are composed: no message longer than 65,507 bytes leaves the kernel.
+	slabSize = 65_504
+
+	// minRoom is the least room for which it is worth asking a connection for datagrams. A full batch is sent first
+	// when less is left, so that a long run is not cut in short pieces.
+	minRoom = 8 << 10
+
+	// maxMessages is how many messages are gathered before they are sent: what one sendmmsg takes.
+	maxMessages = 32
+
+	// attemptTimeout is how long Dial tries an address while others are left. The last one gets what the context and
+	// Config.HandshakeTimeout leave.
+	attemptTimeout = 3 * time.Second
+)

@@ -1,0 +1,75 @@
+package quic
+
+import (
+	"sync"
+
+	"github.com/godwit-net/godwit/internal/engine"
+	"github.com/godwit-net/godwit/internal/udp"
+)
+
+// outbox gathers composed datagrams, of one connection or of many, until one system call sends them. Its 64 KiB come
+// from a pool shared by the process and go back as soon as they are sent: a connection holds none when it is idle.
+type outbox struct {
+	buf  []byte
+	used int
+	msgs []udp.Message
+}
+
+var outboxes = sync.Pool{New: func() any {
+	return &outbox{buf: make([]byte, slabSize), msgs: make([]udp.Message, 0, maxMessages)}
+}}
+
+func newOutbox() *outbox { return outboxes.Get().(*outbox) }
+
+// free gives the outbox back to the pool.
+func (o *outbox) free() {
+	o.reset()
+	outboxes.Put(o)
+}
+
+func (o *outbox) reset() {
+	clear(o.msgs)
+	o.used, o.msgs = 0, o.msgs[:0]
+}
+
+// room reports whether there is room for another run of datagrams.
+func (o *outbox) room() bool { return len(o.buf)-o.used >= minRoom && len(o.msgs) < cap(o.msgs) }
+
+// space is where the next datagrams are composed.
+func (o *outbox) space() []byte { return o.buf[o.used:] }
+
+// add takes t, whose bytes are at the front of space, as one message.
+func (o *outbox) add(t engine.Transmit) {
+	payload := o.buf[o.used : o.used+t.Size : o.used+t.Size]
+	o.used += t.Size
+	o.msgs = append(o.msgs, udp.Message{
+		Payload: payload,
+		Segment: t.Segment,
+		Remote:  t.Path.Remote,
+		Local:   t.Path.Local.Addr(),
+		ECN:     t.ECN,
+	})
+}
+
+// send sends what was gathered and empties the outbox. It is called without any lock: the socket may have to wait.
+func (e *Endpoint) send(o *outbox) {
+	if len(o.msgs) == 0 {
+		return
+	}
+	for _, m := range o.msgs {
+		e.count.bytesOut.Add(int64(len(m.Payload)))
+		e.count.datagramsOut.Add(int64(datagrams(m)))
+	}
+	// What the network refuses is lost, as anything may be lost in it; what the socket refuses for good is noticed by
+	// its reader.
+	_, _ = e.sock.Send(o.msgs)
+	o.reset()
+}
+
+// datagrams returns how many datagrams m is cut into.
+func datagrams(m udp.Message) int {
+	if m.Segment <= 0 || m.Segment >= len(m.Payload) {
+		return 1
+	}
+	return (len(m.Payload) + m.Segment - 1) / m.Segment
+}
