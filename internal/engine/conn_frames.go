@@ -6,6 +6,7 @@ import (
 	"github.com/godwit-net/godwit/internal/instant"
 	"github.com/godwit-net/godwit/internal/rangeset"
 	"github.com/godwit-net/godwit/internal/recovery"
+	"github.com/godwit-net/godwit/internal/varint"
 	"github.com/godwit-net/godwit/internal/wire"
 )
 
@@ -196,7 +197,7 @@ func (c *Conn) handleControlFrame(now instant.Time, typ uint64, b []byte) (n int
 // RFC 9000, section 12.4: "An endpoint MUST treat the receipt of a frame of unknown type as a connection error of type
 // FRAME_ENCODING_ERROR." DATAGRAM frames are among them, as we do not offer to take any.
 func (c *Conn) unknownFrame(b []byte) *TransportError {
-	typ, n := wire.ConsumeFrameType(b)
+	typ, n := varint.Consume(b)
 	if n < 0 {
 		return violation(wire.FrameEncodingError, 0, "truncated frame type")
 	}
