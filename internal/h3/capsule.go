@@ -42,7 +42,9 @@ func AppendDatagramCapsule(b, payload []byte) []byte {
 }
 
 // Oversized reports whether the capsule is a DATAGRAM too long to be of use: discard it without buffering.
-func (h CapsuleHeader) Oversized() bool { return h.Type == CapsuleDatagram && h.Length > MaxDatagramCapsule }
+func (h CapsuleHeader) Oversized() bool {
+	return h.Type == CapsuleDatagram && h.Length > MaxDatagramCapsule
+}
 
 // ErrTruncatedCapsule is for a data stream that ends inside a capsule: "this MUST be treated as if it were a malformed or
 // incomplete message" (RFC 9297, section 3.3).

@@ -65,9 +65,9 @@ func validProtocol(s string) bool {
 	return validToken(s)
 }
 
+// validScheme reports whether s is ALPHA *( ALPHA / DIGIT / "+" / "-" / "." ) (RFC 3986, section 3.1).
 func validScheme(s string) bool {
-	return s != "" && charScheme.all(s) && chars[s[0]]&charToken != 0 && chars[s[0]]&charDigit == 0 &&
-		s[0] != '+' && s[0] != '-' && s[0] != '.'
+	return s != "" && charScheme.all(s) && isAlpha(s[0])
 }
 
 // validPath reports whether s can be the :path of an http or https request: "path-absolute [...] and optionally a ?

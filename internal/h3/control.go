@@ -13,12 +13,13 @@ type ControlStream struct {
 	settings  bool  // SETTINGS has arrived
 	maxPushID int64 // the peer's MAX_PUSH_ID plus 1; 0: none
 	skip      int64 // bytes of a frame of unknown type still to be discarded
+	skipType  FrameType
 }
 
 // ControlFrame is a frame of the control stream that has passed all checks. Only the fields that matter to Type are set.
 type ControlFrame struct {
 	Type     FrameType
-	Length   int64    // of the payload, in bytes
+	Length   int64    // of the payload, in bytes; 0 for all but the first portion of a discarded frame
 	Settings Settings // FrameSettings
 	ID       int64    // FrameGoAway, FrameMaxPushID; the stream of a FramePriorityUpdateRequest
 	Priority Priority // FramePriorityUpdateRequest
@@ -31,7 +32,7 @@ func (c *ControlStream) Consume(b []byte) (f ControlFrame, n int, err error) {
 	if c.skip > 0 {
 		n = int(min(c.skip, int64(len(b))))
 		c.skip -= int64(n)
-		return ControlFrame{Type: FrameType(Grease(0))}, n, nil
+		return ControlFrame{Type: c.skipType}, n, nil
 	}
 	h, n := ConsumeFrameHeader(b)
 	if n == 0 {
@@ -43,7 +44,7 @@ func (c *ControlStream) Consume(b []byte) (f ControlFrame, n int, err error) {
 	}
 	f.Type, f.Length = h.Type, h.Length
 	if !known {
-		c.skip = h.Length
+		c.skip, c.skipType = h.Length, h.Type
 		return f, n, nil
 	}
 	if int64(len(b)-n) < h.Length {
@@ -63,7 +64,7 @@ func (c *ControlStream) check(h FrameHeader) (known bool, err error) {
 		// of type H3_MISSING_SETTINGS" (section 6.2.1): unknown types, too.
 		return false, connError(H3MissingSettings, "the control stream does not begin with SETTINGS")
 	}
-	most := int64(varint.Len(varint.Max))
+	most := int64(maxIDPayload)
 	switch h.Type {
 	case FrameSettings:
 		if c.settings {
@@ -91,10 +92,10 @@ func (c *ControlStream) check(h FrameHeader) (known bool, err error) {
 	switch {
 	case h.Length <= most:
 		return true, nil
-	case most > MaxFrameHeader:
-		return true, connError(H3ExcessiveLoad, h.Type.String()+" frame is too long")
+	case most == maxIDPayload:
+		return true, errIDPayload
 	}
-	return true, errIDPayload
+	return true, connError(H3ExcessiveLoad, h.Type.String()+" frame is too long")
 }
 
 // receive takes a known frame's payload.

@@ -101,4 +101,7 @@ func consumeID(payload []byte) (int64, error) {
 	return int64(id), nil
 }
 
+// maxIDPayload is the length in bytes of the longest identifier.
+const maxIDPayload = 8
+
 var errIDPayload = connError(H3FrameError, "the payload is not exactly one identifier")
