@@ -19,7 +19,9 @@ type PanicError struct {
 	Stack    []byte
 }
 
-func (e *PanicError) Error() string { return fmt.Sprintf("tls.Config.%s panicked: %v", e.Callback, e.Value) }
+func (e *PanicError) Error() string {
+	return fmt.Sprintf("tls.Config.%s panicked: %v", e.Callback, e.Value)
+}
 
 // Unwrap returns the value of the panic if that is an error.
 func (e *PanicError) Unwrap() error {

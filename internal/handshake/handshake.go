@@ -53,7 +53,9 @@ func NewServer(conf *tls.Config, params []byte) *Handshake {
 
 // SetPath says between which addresses the connection runs, for callbacks: they find them in ClientHelloInfo.Conn, of which
 // nothing else works. Without it that field is nil, as crypto/tls leaves it. Call it before Start.
-func (h *Handshake) SetPath(local, remote netip.AddrPort) { h.path = path{local: local, remote: remote, known: true} }
+func (h *Handshake) SetPath(local, remote netip.AddrPort) {
+	h.path = path{local: local, remote: remote, known: true}
+}
 
 // Start begins the handshake; a client then has its ClientHello to send. It is called once. Errors are of type *Error.
 func (h *Handshake) Start() error {

@@ -44,16 +44,16 @@ type Keys struct {
 }
 
 // Initial returns the keys of Initial packets (section 5.2). They depend on nothing but dstID, the Destination Connection
-// ID of the first Initial packet the client sent (or of the first one after a Retry): they keep out accidents, not
-// attackers.
+// ID of the first Initial packet the client sent (or of the first one after a Retry), at most 20 bytes: they keep out
+// accidents, not attackers.
 func Initial(dstID []byte) (client, server *Keys) {
 	v := &version1
-	secret := extract(v.salt, dstID)
-	var side [32]byte
-	suiteAES128.expandLabel(side[:], secret, v.labelClientInit)
-	client = newKeys(&suiteAES128, v, side[:])
-	suiteAES128.expandLabel(side[:], secret, v.labelSrvInit)
-	server = newKeys(&suiteAES128, v, side[:])
+	common := hmacSHA256(v.salt, dstID) // HKDF-Extract
+	var secret [32]byte
+	suiteAES128.expandLabel(secret[:], common[:], v.labelClient)
+	client = newKeys(&suiteAES128, v, secret[:])
+	suiteAES128.expandLabel(secret[:], common[:], v.labelServer)
+	server = newKeys(&suiteAES128, v, secret[:])
 	return client, server
 }
 

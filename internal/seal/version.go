@@ -4,12 +4,11 @@ package seal
 // and the fixed key of the Retry integrity tag. A later version (RFC 9369 calls its successor labels "quicv2 key" and so
 // on) is one more value of this type; nothing else in the package depends on the version.
 type version struct {
-	salt                          []byte
-	labelKey, labelIV, labelHP    string
-	labelUpdate                   string
-	retryKey                      [16]byte
-	retryNonce                    [12]byte
-	labelClientInit, labelSrvInit string
+	salt                                    []byte
+	labelClient, labelServer                string // from the common Initial secret to a side's
+	labelKey, labelIV, labelHP, labelUpdate string // from a secret to its keys, and to the next secret
+	retryKey                                [16]byte
+	retryNonce                              [12]byte
 }
 
 // version1 is QUIC version 1.
@@ -19,7 +18,7 @@ var version1 = version{
 		0x38, 0x76, 0x2c, 0xf7, 0xf5, 0x59, 0x34, 0xb3, 0x4d, 0x17,
 		0x9a, 0xe6, 0xa4, 0xc8, 0x0c, 0xad, 0xcc, 0xbb, 0x7f, 0x0a,
 	},
-	labelClientInit: "client in", labelSrvInit: "server in",
+	labelClient: "client in", labelServer: "server in",
 	// Sections 5.1 and 6.1.
 	labelKey: "quic key", labelIV: "quic iv", labelHP: "quic hp", labelUpdate: "quic ku",
 	// Section 5.8: "The secret key, K, is 128 bits equal to 0xbe0c690b9f66575a1d766b54e368c84e. The nonce, N, is 96 bits
