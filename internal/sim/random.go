@@ -1,0 +1,140 @@
+package sim
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/godwit-net/godwit/congestion"
+	"github.com/godwit-net/godwit/internal/engine"
+	"github.com/godwit-net/godwit/internal/simnet"
+)
+
+// Random returns a world made up from a seed: any links, faults, limits and work, but none so bad that the work cannot be
+// done in the time it has.
+func Random(seed uint64) Config {
+	var s [32]byte
+	binary.BigEndian.PutUint64(s[:], ^seed) // not the generator that the world itself uses
+	d := dice{rand.New(rand.NewChaCha8(s))}
+	c := Config{Seed: seed, Clients: 1 + d.rare(3), Work: d.work(), Up: d.link(), Down: d.link()}
+	if d.one(3) {
+		c.TimerDelay = d.duration(5 * time.Millisecond)
+	}
+	if d.one(4) {
+		for range 1 + d.IntN(3) {
+			c.Rebind = append(c.Rebind, d.duration(3*time.Second))
+		}
+		slices.Sort(c.Rebind)
+	}
+	c.Client, c.Server = d.endpoint(), d.endpoint()
+	return c
+}
+
+// dice are for making up worlds.
+type dice struct{ *rand.Rand }
+
+// one reports true once in n.
+func (d dice) one(n int) bool { return d.IntN(n) == 0 }
+
+// rare returns a number up to limit, mostly zero.
+func (d dice) rare(limit int) int {
+	if !d.one(3) {
+		return 0
+	}
+	return 1 + d.IntN(limit)
+}
+
+func (d dice) duration(limit time.Duration) time.Duration {
+	return time.Duration(d.Int64N(int64(limit) + 1))
+}
+
+// size returns a number of bytes whose magnitude is evenly distributed.
+func (d dice) size(limit int64) int64 {
+	n := int64(1) << d.IntN(40)
+	return d.Int64N(min(n, limit) + 1)
+}
+
+// probability returns zero or up to limit.
+func (d dice) probability(limit float64) float64 {
+	if !d.one(3) {
+		return 0
+	}
+	return limit * d.Float64()
+}
+
+// link makes up one direction.
+func (d dice) link() simnet.LinkConfig {
+	c := simnet.LinkConfig{
+		Delay:   d.duration(100 * time.Millisecond),
+		Loss:    d.probability(0.1),
+		Corrupt: d.probability(0.05),
+		Reorder: d.probability(0.2), ReorderDelay: d.duration(50 * time.Millisecond),
+		Duplicate: d.probability(0.1), DuplicateDelay: d.duration(200 * time.Millisecond),
+	}
+	if d.one(3) {
+		c.Jitter = d.duration(20 * time.Millisecond)
+	}
+	if d.one(3) {
+		c.Rate = 20_000 + d.size(10_000_000)
+		c.Queue = 5_000 + int(d.size(200_000))
+		if d.one(2) {
+			c.Mark = 1 + c.Queue/4
+		}
+	}
+	if d.one(5) {
+		c.Burst = simnet.Burst{Enter: 0.02 * d.Float64(), Leave: 0.2 + 0.6*d.Float64(), Loss: 0.5 + 0.5*d.Float64()}
+	}
+	if d.one(5) {
+		c.Outages = []simnet.Outage{Outage(d.duration(2*time.Second), d.duration(2*time.Second))}
+	}
+	if d.one(5) {
+		c.Mask = d.Uint64() & d.Uint64() & d.Uint64()
+	}
+	return c
+}
+
+// work makes up a workload.
+func (d dice) work() Workload {
+	w := Workload{Flows: make([]Flow, 1+d.IntN(4)*d.IntN(12)), Sequential: d.one(4)}
+	each := int64(2_000_000 / len(w.Flows))
+	for i := range w.Flows {
+		f := &w.Flows[i]
+		f.Uni, f.FromServer, f.Eager = d.one(4), d.one(4), d.one(2)
+		f.Request, f.Response = d.size(each), d.size(each)
+		if d.one(8) {
+			f.ResetAfter = d.size(f.Request)
+		}
+		if d.one(8) {
+			f.StopAfter = d.size(f.Request)
+		}
+	}
+	return w
+}
+
+// endpoint makes up the configuration of one end.
+func (d dice) endpoint() engine.Config {
+	c := engine.Config{HandshakeTimeout: 3 * time.Minute, MaxIdleTimeout: 3 * time.Minute}
+	if d.one(3) {
+		c.StreamWindow, c.ConnWindow = 1+d.size(100_000), 1+d.size(100_000)
+		c.MaxStreamWindow, c.MaxConnWindow = c.StreamWindow+d.size(100_000), c.ConnWindow+d.size(100_000)
+	}
+	if d.one(3) {
+		c.MaxStreamsBidi, c.MaxStreamsUni = 1+d.Int64N(5), 1+d.Int64N(5)
+	}
+	if d.one(3) {
+		c.DatagramSize = 1200 + d.IntN(273)
+	}
+	if d.one(3) {
+		c.Controller = func(mss int) congestion.Controller { return congestion.NewReno(mss) }
+	}
+	if d.one(5) {
+		c.KeepAlive = time.Second + d.duration(10*time.Second)
+	}
+	return c
+}
+
+// Outage returns a link's downtime, counted from the beginning of the world.
+func Outage(from, length time.Duration) simnet.Outage {
+	return simnet.Outage{From: epoch.Add(from), To: epoch.Add(from + length)}
+}
