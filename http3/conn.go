@@ -1,0 +1,130 @@
+package http3
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+
+	"github.com/godwit-net/godwit/internal/h3"
+	"github.com/godwit-net/godwit/quic"
+)
+
+// conn is what both roles have: our control stream, the peer's unidirectional
+// streams, and what was said on them.
+type conn struct {
+	q      *quic.Conn
+	server bool
+	limit  int // of a field section that we accept, in bytes as decoded
+	trace  *tracer
+
+	// goAway is told of the peer's GOAWAY; nil: it does not matter.
+	goAway func(id int64)
+
+	mu       sync.Mutex
+	control  *quic.Stream
+	uni      h3.UniStreams
+	sent     h3.GoAway
+	settings h3.Settings // the peer's
+}
+
+func (c *conn) init(q *quic.Conn, server bool, limit int) {
+	c.q, c.server, c.limit = q, server, limit
+	c.uni.Server = server
+	c.settings = h3.DefaultSettings()
+	c.trace = newTracer(q)
+}
+
+// start opens our control stream. "Each side MUST initiate a single control
+// stream at the beginning of the connection and send its SETTINGS frame as the
+// first frame on this stream" (RFC 9114, section 6.2.1). With a dynamic table
+// of capacity 0 there is nothing to say on QPACK's two streams, and "an
+// endpoint MAY avoid creating" them (RFC 9204, section 4.2).
+func (c *conn) start() error {
+	ctx, cancel := context.WithTimeout(c.q.Context(), openTimeout)
+	defer cancel()
+	s, err := c.q.OpenUniStream(ctx)
+	if err != nil {
+		if c.q.Err() == nil {
+			c.fail(&h3.Error{Code: h3.H3GeneralProtocolError, Reason: "no unidirectional stream for our control stream"})
+		}
+		return publicError(err)
+	}
+	settings := h3.Settings{
+		MaxFieldSectionSize: uint64(c.limit),
+		// "Endpoints SHOULD include at least one such setting in their SETTINGS
+		// frame" (RFC 9114, section 7.2.4.1): a reserved one.
+		Other: []h3.Setting{{ID: h3.SettingID(h3.Grease(rand.Uint64())), Value: rand.Uint64N(1 << 30)}},
+	}
+	context.AfterFunc(s.Context(), func() {
+		if c.q.Err() == nil { // the peer stopped it
+			c.fail(violation(h3.StreamControl.Closed()))
+		}
+	})
+	c.trace.streamType(s.ID(), "local", h3.StreamControl)
+	c.trace.parameters("local", settings)
+	b := h3.AppendSettings(h3.AppendStreamType(nil, h3.StreamControl), settings)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.control = s
+	_, err = s.Write(b)
+	return publicError(err)
+}
+
+// sendGoAway announces id on the control stream. mu is held. Before the
+// control stream is open there is nothing to be gone from.
+func (c *conn) sendGoAway(id int64) {
+	if last, ok := c.sent.ID(); c.control == nil || ok && last <= id {
+		return
+	}
+	c.trace.frameCreated(c.control.ID(), h3.FrameGoAway, id)
+	// A peer that lets our control stream run into flow control would hold us
+	// here: GOAWAY is a courtesy, so it is then not sent.
+	c.control.SetWriteDeadline(soon())
+	c.control.Write(c.sent.AppendFrame(nil, id))
+}
+
+// receive acts on a frame of the peer's control stream.
+func (c *conn) receive(stream int64, f h3.ControlFrame) {
+	c.trace.controlParsed(stream, f)
+	switch f.Type {
+	case h3.FrameSettings:
+		c.mu.Lock()
+		c.settings = f.Settings
+		c.mu.Unlock()
+	case h3.FrameGoAway:
+		if c.goAway != nil {
+			c.goAway(f.ID)
+		}
+	}
+}
+
+// peerLimit is the largest field section that the peer takes, decoded.
+func (c *conn) peerLimit() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.settings.MaxFieldSectionSize
+}
+
+// fail closes the connection because the peer broke a rule.
+func (c *conn) fail(e *h3.Error) { c.q.CloseWithError(uint64(e.Code), e.Reason) }
+
+// close closes the connection in peace. RFC 9114, section 5.2: "An endpoint that
+// completes a graceful shutdown SHOULD use the H3_NO_ERROR error code".
+func (c *conn) close() { c.q.CloseWithError(uint64(h3.H3NoError), "") }
+
+// streamFailed ends what err, found while reading or writing s, has to end: the
+// stream or the whole connection when the peer broke a rule, nothing
+// otherwise. It returns err for the public.
+func (c *conn) streamFailed(s stream, err error) error {
+	e := violation(err)
+	switch {
+	case e == nil:
+		return publicError(err)
+	case e.Stream:
+		s.StopReading(uint64(e.Code))
+		s.Reset(uint64(e.Code))
+		return &Error{Code: e.Code, Stream: s.ID(), Reason: e.Reason, cause: err}
+	}
+	c.fail(e)
+	return &Error{Code: e.Code, Stream: -1, Reason: e.Reason, cause: err}
+}

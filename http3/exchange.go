@@ -1,0 +1,178 @@
+package http3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"runtime/debug"
+	"time"
+
+	"github.com/godwit-net/godwit/internal/h3"
+)
+
+// exchange is one request on the server and its response.
+type exchange struct {
+	conn *serverConn
+	s    stream
+	at   int // where it stands in conn.running
+
+	ctx  requestContext
+	req  *http.Request
+	body body
+	res  response
+}
+
+// serve reads the request, lets the handler answer it, and ends the stream.
+func (x *exchange) serve() {
+	req, err := x.readRequest()
+	if err != nil {
+		x.body.r.free()
+		x.refuse(err)
+		return
+	}
+	x.req = req
+	x.res.init(x, req)
+	srv := x.conn.srv
+	if d := srv.WriteTimeout; d > 0 {
+		x.s.SetWriteDeadline(time.Now().Add(d))
+	}
+	expects, known := expectation(req)
+	if !known {
+		x.answer(http.StatusExpectationFailed)
+		return
+	}
+	x.res.mayContinue.Store(expects && req.Body != http.NoBody)
+	srv.requests.Add(1)
+	if !x.handle() {
+		x.res.abandon()
+		x.end()
+		x.s.StopReading(uint64(h3.H3InternalError))
+		x.s.Reset(uint64(h3.H3InternalError))
+		return
+	}
+	err = x.res.finish()
+	x.end()
+	x.stopReading()
+	if err == io.ErrUnexpectedEOF {
+		// The handler wrote less than its Content-Length: the client must not
+		// take it for complete.
+		x.s.Reset(uint64(h3.H3InternalError))
+	} else if errors.Is(err, os.ErrDeadlineExceeded) {
+		x.s.Reset(uint64(h3.H3RequestCancelled))
+	}
+}
+
+// handle runs the handler. It reports false when that panicked.
+func (x *exchange) handle() (done bool) {
+	srv := x.conn.srv
+	defer func() {
+		if done {
+			return
+		}
+		p := recover()
+		if p == http.ErrAbortHandler {
+			return
+		}
+		srv.panics.Add(1)
+		if p == nil {
+			p = "runtime.Goexit" // whoever called it; the goroutine is not ours to save
+		}
+		srv.log().Error("http3: the handler panicked", "remote", x.req.RemoteAddr, "method", x.req.Method,
+			"host", x.req.Host, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+	}()
+	handler := srv.Handler
+	if handler == nil {
+		handler = http.DefaultServeMux
+	}
+	if x.req.RequestURI == "*" && x.req.Method == http.MethodOptions {
+		handler = optionsHandler // as net/http answers it
+	}
+	handler.ServeHTTP(&x.res, x.req)
+	return true
+}
+
+// optionsHandler answers "OPTIONS *".
+var optionsHandler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Length", "0")
+})
+
+// end ends what the handler may have kept: its context, its body.
+func (x *exchange) end() {
+	x.ctx.end()
+	x.body.closed.Store(true)
+}
+
+// stopReading gives up the rest of the request: "When the server does not need
+// to receive the remainder of the request, it MAY abort reading the request
+// stream [...] The error code H3_NO_ERROR SHOULD be used when requesting that
+// the client stop sending on the request stream" (RFC 9114, section 4.1).
+func (x *exchange) stopReading() {
+	if !x.body.atEnd() {
+		x.s.StopReading(uint64(h3.H3NoError))
+	}
+	x.body.mu.Lock() // a reader that the handler left behind fails now
+	x.body.r.free()
+	x.body.mu.Unlock()
+}
+
+// refuse ends a stream on which no request could be read.
+func (x *exchange) refuse(err error) {
+	var bad *badRequest
+	switch {
+	case errors.As(err, &bad):
+		x.answer(bad.status)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		// Slow or silent. RFC 9114 has no code for it; H3_REQUEST_INCOMPLETE
+		// says what is the matter: "The client's stream terminated without
+		// containing a fully formed request", by our hand.
+		x.s.StopReading(uint64(h3.H3RequestIncomplete))
+		x.s.Reset(uint64(h3.H3RequestIncomplete))
+	case violation(err) != nil:
+		x.conn.streamFailed(x.s, err)
+	default:
+		// The client reset its part, or the connection ended. "Upon receipt of
+		// this error code, a server MAY abruptly terminate the response using the
+		// error code H3_REQUEST_REJECTED if no processing was performed" (section 4.1.1).
+		x.s.StopReading(uint64(h3.H3RequestRejected))
+		x.s.Reset(uint64(h3.H3RequestRejected))
+	}
+}
+
+// answer answers without the handler.
+func (x *exchange) answer(status int) {
+	if x.req == nil {
+		x.req = &http.Request{Method: http.MethodGet}
+		x.res.init(x, x.req)
+	}
+	x.res.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	x.res.WriteHeader(status)
+	io.WriteString(&x.res, fmt.Sprintf("%d %s", status, http.StatusText(status)))
+	x.res.finish()
+	x.end()
+	x.stopReading()
+}
+
+// What follows makes an exchange the owner of its request's body.
+
+func (x *exchange) beforeRead() { x.res.sendContinue() }
+
+func (x *exchange) trailer() *http.Header { return &x.req.Trailer }
+
+func (x *exchange) readFailed(err error) error { return x.conn.streamFailed(x.s, err) }
+
+func (x *exchange) bodyClosed() { x.s.StopReading(uint64(h3.H3NoError)) }
+
+func (x *exchange) bodyEnded() {}
+
+// newExchange prepares an exchange on s.
+func newExchange(c *serverConn, ctx context.Context, s stream) *exchange {
+	x := &exchange{conn: c, s: s}
+	x.ctx.conn, x.ctx.stream = ctx, s
+	x.body.owner = x
+	x.body.limit = c.limit
+	x.body.r = messageReader{s: s, trace: c.trace, grammar: h3.Message{State: h3.RequestStart}}
+	return x
+}

@@ -1,0 +1,72 @@
+package http3
+
+import "time"
+
+// What a peer can make us hold or do, and how much of it.
+const (
+	// defaultMaxResponseHeaderBytes is net/http's limit for a Transport that
+	// names none. Hit by TestClientRefusesBadResponses.
+	defaultMaxResponseHeaderBytes = 10 << 20
+
+	// defaultReadHeaderTimeout ends a request that never becomes one; without
+	// it a hundred silent streams per connection cost their goroutines for as
+	// long as the client keeps the connection. Hit by
+	// TestAHeaderThatNeverEndsIsRefused.
+	defaultReadHeaderTimeout = 10 * time.Second
+
+	// maxEmptyFrames is how many frames in a row a peer may send on one stream
+	// that carry nothing: reserved and unknown ones, whatever their size, and
+	// empty DATA. RFC 9114, section 10.5: an endpoint "MAY treat activity that is
+	// suspicious as a connection error of type H3_EXCESSIVE_LOAD". The
+	// same on the control stream. Hit by TestPeersThatBreakARule.
+	maxEmptyFrames = 1000
+
+	// maxInterimResponses is how many 1xx responses a client accepts before the
+	// final one; the same number as in net/http, and lifted as there when a
+	// httptrace.ClientTrace looks at each. Hit by TestClientRefusesBadResponses.
+	maxInterimResponses = 5
+
+	// maxAttempts is how often a Transport sends a request that is refused
+	// unprocessed each time. Hit by TestARequestIsNotRetriedForEver.
+	maxAttempts = 3
+
+	// maxAbandoned is how many handlers of one connection may run on after their
+	// client has cancelled the request. Hit by
+	// TestRequestsThatAreResetAtOnceAreLimited.
+	maxAbandoned = 100
+
+	// openTimeout is how long the peer may deny us our control stream. RFC 9114,
+	// section 6.2: the transport parameters "MUST allow the peer to create at
+	// least three unidirectional streams", so waiting at all is kindness.
+	openTimeout = 5 * time.Second
+
+	// settleTimeout is how long a client may be silent before its connection is
+	// closed with data under way: some probe timeouts on a bad path.
+	settleTimeout  = 2 * time.Second
+	settleInterval = 10 * time.Millisecond
+)
+
+// How our own memory is used.
+const (
+	// frameRoom is what is kept free in front of a payload for the header of
+	// its frame: one byte of type and up to eight of length.
+	frameRoom = 9
+
+	// readBufferSize is how much of a stream is read ahead. Nearly every header
+	// section fits, and a browser's first flight of a request does.
+	readBufferSize = 2 << 10
+
+	// responseBufferSize is how much of a response is held back in the hope
+	// that it ends there: then Content-Length is known and everything leaves
+	// by one write.
+	responseBufferSize = 4 << 10
+
+	// copyBufferSize is the largest payload that is copied behind its frame
+	// header: one copy costs less than a second write with its lock and its
+	// system call. What is longer follows uncopied.
+	copyBufferSize = 32 << 10
+
+	// maxPooled is the largest buffer that returns to its pool, so that one
+	// huge header section does not stay for ever.
+	maxPooled = 64 << 10
+)

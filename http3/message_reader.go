@@ -1,0 +1,196 @@
+package http3
+
+import (
+	"io"
+	"slices"
+
+	"github.com/godwit-net/godwit/internal/h3"
+)
+
+// messageReader is the receiving half of a message: it takes the frames of a
+// request stream apart (RFC 9114, section 4.1) as their bytes come, and holds
+// no more of them than it must. One goroutine at a time uses it.
+//
+// Its errors are *h3.Error for what the peer did wrong, io.EOF where the
+// stream ends and may end, and the stream's own.
+type messageReader struct {
+	s       stream
+	trace   *tracer
+	grammar h3.Message
+
+	ahead *buffer // what was read ahead is ahead.b[at:]
+	at    int
+	left  int64 // bytes of the current frame's payload that were not consumed
+	empty int   // frames in a row that carried nothing
+	ended bool  // the end of the stream was read
+}
+
+var (
+	errTooManyEmptyFrames = &h3.Error{Code: h3.H3ExcessiveLoad, Reason: "too many frames without content"}
+	errSectionTooLong     = &h3.Error{Code: h3.H3ExcessiveLoad, Reason: "field section above the limit", Stream: true}
+)
+
+// next finds the next frame that is part of the message: a header section, a
+// trailer section, or DATA that is not empty. The payload of the one before
+// must be consumed. It skips frames of unknown types, whatever their length.
+func (r *messageReader) next() (h3.MessagePart, error) {
+	for {
+		h, err := r.frameHeader()
+		if err != nil {
+			return 0, err
+		}
+		part, err := r.grammar.Frame(h.Type)
+		if err != nil {
+			return 0, err
+		}
+		r.left = h.Length
+		switch {
+		case part == h3.PartHeaders || part == h3.PartTrailers:
+			r.empty = 0
+			return part, nil // traced when its fields are known
+		case part == h3.PartData && h.Length > 0:
+			r.trace.frameParsed(r.s.ID(), h)
+			r.empty = 0
+			return part, nil
+		}
+		r.trace.frameParsed(r.s.ID(), h)
+		if r.empty++; r.empty > maxEmptyFrames {
+			return 0, errTooManyEmptyFrames
+		}
+		if err := r.skip(); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// frameHeader reads the header of a frame, or the end of the stream.
+func (r *messageReader) frameHeader() (h3.FrameHeader, error) {
+	for {
+		if h, n := h3.ConsumeFrameHeader(r.unread()); n > 0 {
+			r.at += n
+			return h, nil
+		}
+		err := r.fill()
+		if err == io.EOF {
+			if len(r.unread()) > 0 {
+				err = h3.ErrTruncatedFrame
+			} else if ferr := r.grammar.Fin(); ferr != nil {
+				err = ferr
+			}
+		}
+		if err != nil {
+			return h3.FrameHeader{}, err
+		}
+	}
+}
+
+// section reads the payload of a HEADERS frame, which is valid until the next
+// call. One that is longer than limit is refused before it is buffered: an
+// encoding longer than what it encodes is not worth waiting for.
+func (r *messageReader) section(limit int) ([]byte, error) {
+	if r.left > int64(limit) {
+		return nil, errSectionTooLong
+	}
+	for int64(len(r.unread())) < r.left {
+		if err := r.fill(); err != nil {
+			return nil, truncated(err)
+		}
+	}
+	p := r.unread()[:r.left]
+	r.at += len(p)
+	r.left = 0
+	return p, nil
+}
+
+// read reads content of the current DATA frame, at least one byte of it.
+func (r *messageReader) read(p []byte) (int, error) {
+	if int64(len(p)) > r.left {
+		p = p[:r.left]
+	}
+	if len(r.unread()) == 0 && len(p) < readBufferSize && int64(len(p)) < r.left {
+		if err := r.fill(); err != nil {
+			return 0, truncated(err)
+		}
+	}
+	if ahead := r.unread(); len(ahead) > 0 {
+		n := copy(p, ahead)
+		r.at += n
+		r.left -= int64(n)
+		return n, nil
+	}
+	n, err := r.s.Read(p)
+	r.left -= int64(n)
+	if n > 0 && err == io.EOF {
+		r.ended = true
+		err = nil
+	}
+	return n, truncated(err)
+}
+
+// skip discards the rest of the current frame's payload.
+func (r *messageReader) skip() error {
+	for r.left > 0 {
+		if len(r.unread()) == 0 {
+			if err := r.fill(); err != nil {
+				return truncated(err)
+			}
+		}
+		n := min(r.left, int64(len(r.unread())))
+		r.at += int(n)
+		r.left -= n
+	}
+	return nil
+}
+
+func (r *messageReader) unread() []byte {
+	if r.ahead == nil {
+		return nil
+	}
+	return r.ahead.b[r.at:]
+}
+
+// fill reads more of the stream behind what is unread.
+func (r *messageReader) fill() error {
+	if r.ended {
+		return io.EOF
+	}
+	if r.ahead == nil {
+		r.ahead, r.at = getBuffer(&readBuffers), 0
+	}
+	b := r.ahead.b
+	if r.at > 0 {
+		b = b[:copy(b, b[r.at:])]
+		r.at = 0
+	}
+	if len(b) == cap(b) {
+		// A header section that does not fit. The buffer doubles as the bytes
+		// come: what the peer announces costs it nothing, what it sends does.
+		b = slices.Grow(b, len(b))
+	}
+	n, err := r.s.Read(b[len(b):cap(b)])
+	r.ahead.b = b[:len(b)+n]
+	if err == io.EOF {
+		r.ended = true
+		if n > 0 {
+			err = nil
+		}
+	}
+	if n > 0 {
+		return nil
+	}
+	return err
+}
+
+// free gives the buffer back. Nothing can be read afterwards.
+func (r *messageReader) free() {
+	freeBuffer(&readBuffers, &r.ahead)
+	r.ended = true
+}
+
+// truncated names the end of a stream inside a frame.
+func truncated(err error) error {
+	if err == io.EOF {
+		return h3.ErrTruncatedFrame
+	}
+	return err
+}

@@ -1,0 +1,222 @@
+package http3
+
+import (
+	"context"
+	"crypto/tls"
+	"math/bits"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/godwit-net/godwit/internal/h3"
+	"github.com/godwit-net/godwit/quic"
+)
+
+// serverConn is the server's side of one connection.
+type serverConn struct {
+	conn
+	srv *Server
+	ctx context.Context // what requests inherit
+
+	// Under conn.mu.
+	running  []*exchange
+	next     int64 // the ID behind the highest request stream seen
+	draining bool  // GOAWAY was sent: the connection closes with its last request
+	scanAt   int   // see admit
+	idle     *time.Timer
+	remote   string
+	tls      *tls.ConnectionState
+}
+
+func newServerConn(srv *Server, q *quic.Conn) *serverConn {
+	c := &serverConn{srv: srv, scanAt: maxAbandoned}
+	c.init(q, true, srv.maxHeaderBytes())
+	c.ctx = context.WithValue(q.Context(), http.ServerContextKey, srv)
+	c.ctx = context.WithValue(c.ctx, http.LocalAddrContextKey, q.LocalAddr())
+	if srv.ConnContext != nil {
+		if c.ctx = srv.ConnContext(c.ctx, q); c.ctx == nil {
+			panic("http3: ConnContext returned nil")
+		}
+	}
+	return c
+}
+
+// serve opens the connection for requests. It returns at once.
+func (c *serverConn) serve() {
+	c.q.HandleStreams(c.handleStream)
+	if c.start() == nil {
+		c.mu.Lock()
+		c.watchIdle()
+		c.mu.Unlock()
+	}
+}
+
+// handleStream takes one stream that the client opened.
+func (c *serverConn) handleStream(s *quic.Stream) {
+	if s.IsUni() {
+		c.watch(s)
+		return
+	}
+	if x := c.admit(s); x != nil {
+		x.serve()
+		c.done(x)
+	}
+}
+
+// admit makes an exchange of a request stream, or refuses it. RFC 9114, section
+// 5.2: "Upon sending a GOAWAY frame, the endpoint SHOULD explicitly cancel
+// (see Sections 4.1.1 and 7.2.3) any requests or pushes that have identifiers
+// greater than or equal to the one indicated".
+func (c *serverConn) admit(s *quic.Stream) *exchange {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.sent.Rejects(s.ID()) {
+		c.srv.rejected.Add(1)
+		s.StopReading(uint64(h3.H3RequestRejected))
+		s.Reset(uint64(h3.H3RequestRejected))
+		return nil
+	}
+	x := newExchange(c, c.ctx, s)
+	c.next = max(c.next, s.ID()+4)
+	x.at = len(c.running)
+	c.running = append(c.running, x)
+	c.srv.running.Add(1)
+	if c.idle != nil {
+		c.idle.Stop()
+	}
+	if len(c.running) > c.scanAt {
+		c.scan()
+	}
+	return x
+}
+
+// scan counts the handlers whose client has gone away. The limit of concurrent
+// streams does not hold them: a client that resets each request at once may
+// open the next, while the handler still works (CVE-2023-44487 was this in
+// HTTP/2). It looks at all of them each time their number has doubled.
+func (c *serverConn) scan() {
+	abandoned := 0
+	for _, x := range c.running {
+		select {
+		case <-x.s.Context().Done():
+			abandoned++
+		default:
+		}
+	}
+	if abandoned > maxAbandoned {
+		c.fail(&h3.Error{Code: h3.H3ExcessiveLoad, Reason: "too many requests were cancelled"})
+	}
+	c.scanAt = max(maxAbandoned, 1<<bits.Len(uint(len(c.running)-abandoned)))
+}
+
+// done forgets an exchange.
+func (c *serverConn) done(x *exchange) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.srv.running.Add(-1)
+	last := c.running[len(c.running)-1]
+	c.running[x.at], last.at = last, x.at
+	c.running[len(c.running)-1] = nil
+	c.running = c.running[:len(c.running)-1]
+	if len(c.running) > 0 {
+		return
+	}
+	c.running = nil
+	if c.draining {
+		c.settle()
+		return
+	}
+	c.watchIdle()
+}
+
+// watchIdle starts the idle timer if there is one and no request is running.
+// mu is held.
+func (c *serverConn) watchIdle() {
+	d := c.srv.IdleTimeout
+	if d <= 0 || len(c.running) > 0 || c.draining {
+		return
+	}
+	if c.idle == nil {
+		c.idle = time.AfterFunc(d, c.drainIdle)
+		return
+	}
+	c.idle.Reset(d)
+}
+
+// drainIdle drains the connection unless a request came just now.
+func (c *serverConn) drainIdle() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.running) == 0 {
+		c.drainLocked()
+	}
+}
+
+// drain announces that no further request is taken and closes the connection
+// when the running ones are done.
+func (c *serverConn) drain() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.drainLocked()
+}
+
+func (c *serverConn) drainLocked() {
+	if c.draining {
+		return
+	}
+	c.draining = true
+	quiet := len(c.running) == 0 && c.q.Stats().InFlight == 0
+	c.sendGoAway(c.next)
+	switch {
+	case quiet:
+		c.close()
+	case len(c.running) == 0:
+		c.settle()
+	}
+}
+
+// settle closes the connection when the client has all that was sent: closing
+// drops what is still under way (package quic says so), the end of the last response
+// for instance. A client that is silent meanwhile has lost interest or is gone.
+func (c *serverConn) settle() {
+	stats := c.q.Stats()
+	heard, quietFor := stats.PacketsReceived, time.Duration(0)
+	var look func()
+	look = func() {
+		stats := c.q.Stats()
+		if stats.PacketsReceived != heard {
+			heard, quietFor = stats.PacketsReceived, 0
+		}
+		if stats.InFlight == 0 || quietFor >= settleTimeout {
+			c.close()
+			return
+		}
+		quietFor += settleInterval
+		if c.q.Err() == nil {
+			time.AfterFunc(settleInterval, look)
+		}
+	}
+	time.AfterFunc(settleInterval, look)
+}
+
+// remoteAddr is the client's address as of the connection's first request.
+func (c *serverConn) remoteAddr() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.remote == "" {
+		c.remote = c.q.RemoteAddr().(*net.UDPAddr).AddrPort().String()
+	}
+	return c.remote
+}
+
+// tlsState is the state of the handshake; all requests share it, as in
+// net/http.
+func (c *serverConn) tlsState() *tls.ConnectionState {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.tls == nil {
+		state := c.q.TLS()
+		c.tls = &state
+	}
+	return c.tls
+}
