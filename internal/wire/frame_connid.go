@@ -9,9 +9,9 @@ type NewConnectionID struct {
 	ResetToken         [16]byte
 }
 
-// ConsumeNewConnectionID reads the NEW_CONNECTION_ID frame at the start of b. Of the Length field: "Values less than 1 and
-// greater than 20 are invalid and MUST be treated as a connection error of type FRAME_ENCODING_ERROR", as is "receiving a
-// value in the Retire Prior To field that is greater than that in the Sequence Number field".
+// ConsumeNewConnectionID reads the NEW_CONNECTION_ID frame at the start of b. Of the Length field: "Values less than 1
+// and greater than 20 are invalid and MUST be treated as a connection error of type FRAME_ENCODING_ERROR", as must
+// "receiving a value in the Retire Prior To field that is greater than that in the Sequence Number field".
 func ConsumeNewConnectionID(b []byte) (NewConnectionID, int) {
 	f := afterType(b)
 	c := NewConnectionID{Seq: f.int(), RetirePriorTo: f.int()}
@@ -37,34 +37,11 @@ func AppendNewConnectionID(b []byte, c NewConnectionID) []byte {
 	return append(b, c.ResetToken[:]...)
 }
 
-// ConsumeRetireConnectionID reads the RETIRE_CONNECTION_ID frame at the start of b (RFC 9000, section 19.16): the sequence
-// number of the connection ID that its sender no longer uses.
+// ConsumeRetireConnectionID reads the RETIRE_CONNECTION_ID frame at the start of b (RFC 9000, section 19.16): the
+// sequence number of the connection ID that its sender no longer uses.
 func ConsumeRetireConnectionID(b []byte) (seq int64, n int) { return consumeInt(b) }
 
 // AppendRetireConnectionID appends a RETIRE_CONNECTION_ID frame.
 func AppendRetireConnectionID(b []byte, seq int64) []byte {
 	return appendInt(b, FrameRetireConnectionID, seq)
-}
-
-// ConsumePathChallenge reads the PATH_CHALLENGE frame at the start of b (RFC 9000, section 19.17).
-func ConsumePathChallenge(b []byte) (data [8]byte, n int) { return consumePath(b) }
-
-// AppendPathChallenge appends a PATH_CHALLENGE frame.
-func AppendPathChallenge(b []byte, data [8]byte) []byte {
-	return append(append(b, byte(FramePathChallenge)), data[:]...)
-}
-
-// ConsumePathResponse reads the PATH_RESPONSE frame at the start of b (RFC 9000, section 19.18).
-func ConsumePathResponse(b []byte) (data [8]byte, n int) { return consumePath(b) }
-
-// AppendPathResponse appends a PATH_RESPONSE frame.
-func AppendPathResponse(b []byte, data [8]byte) []byte {
-	return append(append(b, byte(FramePathResponse)), data[:]...)
-}
-
-// consumePath reads what both path frames consist of.
-func consumePath(b []byte) (data [8]byte, n int) {
-	f := afterType(b)
-	copy(data[:], f.bytes(8))
-	return data, f.at
 }

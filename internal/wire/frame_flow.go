@@ -2,8 +2,8 @@ package wire
 
 import "github.com/godwit-net/godwit/internal/varint"
 
-// ConsumeMaxData reads the MAX_DATA frame at the start of b (RFC 9000, section 19.9): the bytes of stream data that may be
-// sent on the whole connection.
+// ConsumeMaxData reads the MAX_DATA frame at the start of b (RFC 9000, section 19.9): the bytes of stream data that may
+// be sent on the whole connection.
 func ConsumeMaxData(b []byte) (limit int64, n int) { return consumeInt(b) }
 
 // AppendMaxData appends a MAX_DATA frame.

@@ -15,8 +15,8 @@ const (
 // packet number included.
 //
 // The spin bit is always zero: "Each endpoint unilaterally decides if the spin bit is enabled or disabled for a
-// connection", and "When the spin bit is disabled, endpoints MAY set the spin bit to any value" (section 17.4). We confess
-// that the random value recommended there is not sent.
+// connection", and "When the spin bit is disabled, endpoints MAY set the spin bit to any value" (section 17.4). A
+// confession: it is RECOMMENDED there that the value be random.
 func AppendShortHeader(b []byte, dst []byte, keyPhase bool, pn int64, pnLen int) []byte {
 	first := FixedBit | byte(pnLen-1)
 	if keyPhase {

@@ -47,7 +47,8 @@ func (p *TransportParams) AppendTo(b []byte, grease uint64) []byte {
 	if p.GreaseQUICBit {
 		b = appendParam(b, paramGreaseQUICBit, nil)
 	}
-	value := binary.BigEndian.AppendUint64(nil, grease)
+	var value [8]byte
+	binary.BigEndian.PutUint64(value[:], grease)
 	return appendParam(b, 31*(grease%1000)+27, value[:grease>>32&7])
 }
 

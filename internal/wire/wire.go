@@ -1,5 +1,6 @@
-// Package wire is the shape of QUIC version 1 on the wire (RFC 8999, RFC 9000, RFC 9221, RFC 9287): packet headers, packet
-// numbers, frames, transport parameters and error codes, each with a function that appends it and one that consumes it.
+// Package wire is the shape of QUIC version 1 on the wire (RFC 8999, RFC 9000, RFC 9221, RFC 9287): packet headers,
+// packet numbers, frames, transport parameters and error codes, each with a function that appends it and one that
+// consumes it.
 //
 // Consuming. ConsumeX(b) reads the X at the start of b and returns it with the number of bytes it took; a negative count
 // says that b holds no well-formed X, which for a frame is FRAME_ENCODING_ERROR and for a header a packet to drop. What
