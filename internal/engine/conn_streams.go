@@ -40,6 +40,7 @@ func (c *Conn) Write(now instant.Time, id int64, p []byte) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	s.told &^= toldWritable
 	n := s.send.write(&c.pool, p, c.sendBuffer())
 	c.touch(s)
 	return n, nil
