@@ -86,11 +86,14 @@ const (
 	paramRetrySrcID                     uint64 = 0x10
 	paramMaxDatagramFrameSize           uint64 = 0x20
 	paramGreaseQUICBit                  uint64 = 0x2ab2
+
+	// paramCutOff stands for a parameter whose identifier is truncated; nothing encodes to it.
+	paramCutOff uint64 = 1 << 62
 )
 
 // ParamError says which transport parameter is wrong and why; its connection closes with TRANSPORT_PARAMETER_ERROR.
 type ParamError struct {
-	ID      uint64 // the parameter's identifier
+	ID      uint64 // the parameter's identifier; 2^62, which none has, when even that is truncated
 	Problem string
 }
 
@@ -107,6 +110,8 @@ func paramName(id uint64) string {
 		return "max_datagram_frame_size"
 	case id == paramGreaseQUICBit:
 		return "grease_quic_bit"
+	case id == paramCutOff:
+		return "at the end"
 	}
 	return fmt.Sprintf("0x%x", id)
 }

@@ -24,7 +24,10 @@ func ConsumeTransportParams(b []byte, fromServer bool) (TransportParams, error) 
 	var seen uint64 // bit id for parameters below 0x3f, bit 63 for grease_quic_bit
 	f := fields{b: b}
 	for f.at < len(b) {
-		id := f.varint() // 0 when it is cut off itself, and the parameter named in the error is then the wrong one
+		id := f.varint()
+		if f.failed() {
+			id = paramCutOff
+		}
 		value := f.bytes(f.varint())
 		if f.failed() {
 			return p, &ParamError{id, "is truncated"}

@@ -94,7 +94,8 @@ func TestInvalidParametersAreRejected(t *testing.T) {
 		name, bytes, want string
 		client            bool
 	}{
-		{name: "an identifier without a length", bytes: "\x04", want: "truncated"},
+		{name: "half an identifier", bytes: number(4, 1) + "\x40", want: "at the end is truncated"},
+		{name: "an identifier without a length", bytes: "\x04", want: "initial_max_data is truncated"},
 		{name: "a value shorter than its length", bytes: "\x04\x02\x40", want: "truncated"},
 		{name: "a length beyond everything", bytes: "\x04\xff\xff\xff\xff\xff\xff\xff\xff", want: "truncated"},
 		{name: "an unknown parameter cut off", bytes: "\x3f\x02\x00", want: "truncated"},
