@@ -52,20 +52,20 @@ func (c *Conn) settleFact(space wire.Space, packet int64, f *recovery.Fact, fate
 			c.settleStream(s, packet, f, fate)
 		}
 	case factMaxData:
-		c.flow.window.announce.settle(packet, fate)
+		c.flow.window.announce.settleLatest(packet, fate)
 	case factDataBlocked:
-		c.flow.blocked.settle(packet, fate)
+		c.flow.blocked.settleLatest(packet, fate)
 	case factMaxStreams:
-		c.streams.remote[f.ID].announce.settle(packet, fate)
+		c.streams.remote[f.ID].announce.settleLatest(packet, fate)
 	case factStreamsBlocked:
-		c.streams.local[f.ID].blocked.settle(packet, fate)
+		c.streams.local[f.ID].blocked.settleLatest(packet, fate)
 	case factNewID, factRetireID:
 		c.ids.settle(packet, *f, fate)
 	case factHandshakeDone:
 		c.shake.doneFrame.settle(packet, fate)
 	case factPath:
 		// RFC 9000, section 13.3: a PATH_RESPONSE is sent once; a PATH_CHALLENGE again until it is answered.
-		c.path.challengeState.settle(packet, fate)
+		c.path.challengeState.settleLatest(packet, fate)
 	default:
 		panic("BUG: a packet carried a fact of unknown kind")
 	}
@@ -86,9 +86,9 @@ func (c *Conn) settleStream(s *stream, packet int64, f *recovery.Fact, fate reco
 	case factStop:
 		s.recv.stop.settle(packet, fate)
 	case factStreamBlocked:
-		s.send.blocked.settle(packet, fate)
+		s.send.blocked.settleLatest(packet, fate)
 	case factMaxStreamData:
-		s.recv.window.announce.settle(packet, fate)
+		s.recv.window.announce.settleLatest(packet, fate)
 	}
 	if fate != recovery.Acked {
 		c.touch(s)

@@ -22,16 +22,21 @@ func (v sentVal) isSet() bool          { return v != unset }
 func (v sentVal) hasArrived() bool     { return v == arrived }
 
 // settle applies the fate of a packet that carried the fact. A packet that is lost does not matter when a later one
-// carried the fact again.
+// carried the fact again; any that arrived is enough.
 func (v *sentVal) settle(packet int64, fate recovery.Fate) {
 	switch {
 	case *v == unset || *v == arrived:
 	case fate == recovery.Acked:
-		// When a newer value is waiting, what arrived is not it.
-		if *v != unsent {
-			*v = arrived
-		}
+		*v = arrived
 	case *v == inPacket+sentVal(packet):
 		*v = unsent
+	}
+}
+
+// settleLatest is settle for a fact whose value changes, such as a limit: what an older packet carried was another value,
+// so only the latest packet's fate counts.
+func (v *sentVal) settleLatest(packet int64, fate recovery.Fate) {
+	if *v == inPacket+sentVal(packet) {
+		v.settle(packet, fate)
 	}
 }
