@@ -45,6 +45,11 @@ func CanonicalName(name string) string {
 	if c, ok := canonicalNames[name]; ok {
 		return c
 	}
+	return canonicalize(name)
+}
+
+// canonicalize sets the first letter and those after hyphens in capitals.
+func canonicalize(name string) string {
 	b := []byte(name)
 	start := true
 	for i, c := range b {
