@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/godwit-net/godwit/internal/seal"
 )
@@ -131,29 +134,44 @@ func TestClientCertificateIsAskedForAndVerified(t *testing.T) {
 }
 
 func TestMissingTransportParametersAreAnAlert(t *testing.T) {
-	clientConf, serverConf := configs()
-	client, server := pair(t, clientConf, serverConf)
-	client.alter = func(_ Level, hello []byte) []byte { return withoutExtension(t, hello, 57) }
-	run(t, client, server, whole)
-	mustFail(t, server, 109) // missing_extension
+	const quicTransportParameters = 57
+	t.Run("from the client", func(t *testing.T) {
+		clientConf, serverConf := configs()
+		client, server := pair(t, clientConf, serverConf)
+		client.alter = func(_ Level, hello []byte) []byte {
+			at := 4 + 2 + 32                               // header, version, random
+			at += 1 + int(hello[at])                       // session ID
+			at += 2 + int(hello[at])<<8 + int(hello[at+1]) // cipher suites
+			at += 1 + int(hello[at])                       // compression methods
+			return withoutExtension(t, hello, at, quicTransportParameters)
+		}
+		run(t, client, server, whole)
+		mustFail(t, server, 109) // missing_extension
+	})
+	t.Run("from the server", func(t *testing.T) {
+		clientConf, serverConf := configs()
+		client, server := pair(t, clientConf, serverConf)
+		server.alter = func(l Level, data []byte) []byte {
+			if l == HandshakeLevel { // it begins with EncryptedExtensions
+				return withoutExtension(t, data, 4, quicTransportParameters)
+			}
+			return data
+		}
+		run(t, client, server, whole)
+		mustFail(t, client, 109)
+	})
 }
 
-// withoutExtension removes an extension from a ClientHello.
-func withoutExtension(t *testing.T, hello []byte, typ uint16) []byte {
+// withoutExtension removes an extension from the TLS message that b begins with, whose extensions begin at at.
+func withoutExtension(t *testing.T, b []byte, at int, typ uint16) []byte {
 	t.Helper()
-	at := 4 + 2 + 32
-	at += 1 + int(hello[at])                       // session ID
-	at += 2 + int(hello[at])<<8 + int(hello[at+1]) // cipher suites
-	at += 1 + int(hello[at])                       // compression methods
-	total := int(hello[at])<<8 + int(hello[at+1])  // extensions
+	total := int(binary.BigEndian.Uint16(b[at:]))
 	for i := at + 2; i < at+2+total; {
-		n := 4 + int(hello[i+2])<<8 + int(hello[i+3])
-		if uint16(hello[i])<<8|uint16(hello[i+1]) == typ {
-			total -= n
-			hello[at], hello[at+1] = byte(total>>8), byte(total)
-			body := len(hello) - 4 - n
-			hello[1], hello[2], hello[3] = byte(body>>16), byte(body>>8), byte(body)
-			return append(hello[:i], hello[i+n:]...)
+		n := 4 + int(binary.BigEndian.Uint16(b[i+2:]))
+		if binary.BigEndian.Uint16(b[i:]) == typ {
+			binary.BigEndian.PutUint16(b[at:], uint16(total-n))
+			binary.BigEndian.PutUint16(b[2:], binary.BigEndian.Uint16(b[2:])-uint16(n)) // the message's length
+			return append(b[:i], b[i+n:]...)
 		}
 		i += n
 	}
@@ -252,5 +270,52 @@ func TestCloseIsHarmlessAtAnyTime(t *testing.T) {
 			t.Error("events after Close")
 		}
 		h.State()
+	}
+}
+
+// A bubble of synctest panics when a goroutine is left in it.
+func TestNoGoroutineOutlivesItsHandshake(t *testing.T) {
+	now := time.Now()
+	for _, c := range []struct {
+		name string
+		run  func(t *testing.T, client, server *Handshake)
+	}{
+		{"done", func(t *testing.T, client, server *Handshake) {
+			a, b := &side{Handshake: client}, &side{Handshake: server}
+			run(t, a, b, whole)
+			mustSucceed(t, a, b)
+		}},
+		{"failed in TLS", func(t *testing.T, client, server *Handshake) {
+			client.Start()
+			client.Receive(InitialLevel, message(99))
+		}},
+		{"failed before TLS", func(t *testing.T, client, server *Handshake) {
+			server.Start()
+			server.Receive(AppLevel, []byte{1})
+		}},
+		{"closed", func(t *testing.T, client, server *Handshake) {
+			client.Start()
+			client.Close()
+		}},
+		{"never started", func(*testing.T, *Handshake, *Handshake) {}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			clientConf, serverConf := configs()
+			clientConf.Time = func() time.Time { return now } // a bubble begins in another year
+			synctest.Test(t, func(t *testing.T) {
+				c.run(t, NewClient(clientConf, nil), NewServer(serverConf, nil))
+			})
+		})
+	}
+}
+
+func BenchmarkHandshake(b *testing.B) {
+	clientConf, serverConf := configs()
+	b.ReportAllocs()
+	for b.Loop() {
+		client := &side{Handshake: NewClient(clientConf, []byte("client parameters"))}
+		server := &side{Handshake: NewServer(serverConf, []byte("server parameters"))}
+		run(b, client, server, whole)
+		mustSucceed(b, client, server)
 	}
 }
