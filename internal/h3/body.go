@@ -1,7 +1,7 @@
 package h3
 
 // BodyLength compares a message's DATA frames with its content-length: "A request or response that is defined as having
-// content when it contains a Content-Length header field is malformed if the value of the Content-Length header field
+// content when it contains a Content-Length header field [...] is malformed if the value of the Content-Length header field
 // does not equal the sum of the DATA frame lengths received" (RFC 9114, section 4.1.2).
 type BodyLength struct {
 	left  int64 // bytes still to come

@@ -70,8 +70,8 @@ func validScheme(s string) bool {
 	return s != "" && charScheme.all(s) && isAlpha(s[0])
 }
 
-// validPath reports whether s can be the :path of an http or https request: "path-absolute [...] and optionally a ?
-// character followed by the query production", or "*" for OPTIONS (RFC 9114, section 4.3.1). Within that, more characters
+// validPath reports whether s can be the :path of an http or https request: the "path-absolute" production, an
+// optional "?" and the "query" production, or "*" for OPTIONS (RFC 9114, section 4.3.1). Within that, more characters
 // pass than RFC 3986 allows, because browsers send some of them raw: all but controls, space and "#".
 func validPath(method, s string) bool {
 	if s == "*" {

@@ -2,7 +2,7 @@ package h3
 
 import "github.com/godwit-net/godwit/internal/varint"
 
-// maxQuarterStreamID: "the largest legal value of Quarter Stream ID is 2^60-1" (RFC 9297, section 2.1).
+// maxQuarterStreamID is 2^60-1, "the largest legal value of Quarter Stream ID" (RFC 9297, section 2.1).
 const maxQuarterStreamID = 1<<60 - 1
 
 // ConsumeDatagram splits the payload of a QUIC DATAGRAM frame into the request stream that it belongs to and the HTTP

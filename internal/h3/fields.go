@@ -47,7 +47,7 @@ func (r *fieldRules) check(name, value string) error {
 }
 
 // contentLength notes a content-length field and reports whether it is the first. Several are one if they say the same:
-// "a recipient of a message with a Content-Length header field value consisting of the same decimal value repeated as a
+// "a recipient of a Content-Length header field value consisting of the same decimal value repeated as a
 // comma-separated list [...] MAY either reject the message as invalid or replace that invalid field value with a single
 // valid Content-Length" (RFC 9110, section 8.6).
 func (r *fieldRules) contentLength(value string) (first bool, err error) {

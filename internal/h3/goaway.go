@@ -19,7 +19,7 @@ type GoAway struct {
 func (g *GoAway) ID() (id int64, ok bool) { return g.id, g.set }
 
 // Rejects reports whether the request stream or push with this identifier is not going to be processed: "Requests or
-// pushes with the indicated identifier or greater are rejected by the sender of the GOAWAY" (RFC 9114, section 5.2).
+// pushes with the indicated identifier or greater are rejected [...] by the sender of the GOAWAY" (RFC 9114, section 5.2).
 func (g *GoAway) Rejects(id int64) bool { return g.set && id >= g.id }
 
 // Receive notes a received frame's identifier. fromServer: it is the ID of a client-initiated bidirectional stream;

@@ -199,7 +199,7 @@ func (m *Message) step(in messageInput) (MessagePart, error) {
 }
 
 // Interim says that the header section just read was an interim (1xx) response: another one must come. "A response MAY
-// consist of multiple messages when and only when one or more interim responses precede a final response to the same
+// consist of multiple messages when and only when one or more interim responses [...] precede a final response to the same
 // request" (RFC 9114, section 4.1).
 func (m *Message) Interim() {
 	if m.State != ResponseBody {

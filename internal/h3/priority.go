@@ -10,7 +10,7 @@ type Priority struct {
 var DefaultPriority = Priority{Urgency: 3}
 
 // ParsePriority reads the value of a Priority header field or of a PRIORITY_UPDATE frame: a Dictionary of structured
-// fields (RFC 9651, section 3.2). ok is false, and the default returned, when it is not one. "Unknown priority parameters,
+// fields (RFC 9651, section 3.2). ok is false, and the default returned, when it is not one. "unknown priority parameters,
 // priority parameters with out-of-range values, or values of unexpected types MUST be ignored" (RFC 9218, section 4).
 func ParsePriority(value string) (p Priority, ok bool) {
 	p = DefaultPriority

@@ -16,7 +16,7 @@ func TestPriorityValues(t *testing.T) {
 		{"i=?0", Priority{3, false}, true},
 		{"i;x=1;y, u=2;z", Priority{2, true}, true},
 
-		// "Unknown priority parameters, priority parameters with out-of-range values, or values of unexpected types MUST be
+		// "unknown priority parameters, priority parameters with out-of-range values, or values of unexpected types MUST be
 		// ignored" (RFC 9218, section 4).
 		{"u=8", Priority{3, false}, true},
 		{"u=-1", Priority{3, false}, true},

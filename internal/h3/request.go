@@ -61,7 +61,7 @@ func (r *RequestFields) Add(name, value string) error {
 	}
 	switch name {
 	case "host":
-		// RFC 9110, section 7.2: "A server MUST respond with a 400 (Bad Request) status code [...] to any request message
+		// RFC 9112, section 3.2: "A server MUST respond with a 400 (Bad Request) status code [...] to any request message
 		// that contains more than one Host header field line".
 		if r.hasHost {
 			return errHostTwice
@@ -209,7 +209,7 @@ func (r *RequestFields) checkTarget() error {
 	return r.checkHost()
 }
 
-// checkConnect judges a CONNECT request: "The :scheme and :path pseudo-header fields are omitted. The :authority
+// checkConnect judges a CONNECT request: "The :scheme and :path pseudo-header fields are omitted", and "the :authority
 // pseudo-header field contains the host and port to connect to" (RFC 9114, section 4.4).
 func (r *RequestFields) checkConnect() error {
 	if r.seen&(pseudoScheme|pseudoPath) != 0 {

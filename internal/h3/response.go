@@ -64,7 +64,7 @@ func (r *ResponseFields) Done() error {
 	if r.seen&pseudoStatus == 0 {
 		return errStatus
 	}
-	// "HTTP/3 does not support the HTTP Upgrade mechanism or the 101 (Switching Protocols) informational status code"
+	// "HTTP/3 does not support the HTTP Upgrade mechanism [...] or the 101 (Switching Protocols) informational status code"
 	// (RFC 9114, section 4.5).
 	if r.Status == 101 {
 		return errSwitching
