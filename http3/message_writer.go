@@ -13,6 +13,7 @@ type messageWriter struct {
 	trace  *tracer
 	queued *buffer // whole frames that wait for company; nil: none
 	body   *buffer // content that has no frame yet, behind frameRoom free bytes
+	sent   int64   // bytes that the stream took
 	err    error   // the first error of the stream: nothing is written after it
 }
 
@@ -143,7 +144,8 @@ func (w *messageWriter) finish() error {
 	case w.queued == nil:
 		w.err = publicError(w.s.Close())
 	default:
-		_, err := w.s.WriteFinal(w.queued.b)
+		n, err := w.s.WriteFinal(w.queued.b)
+		w.sent += int64(n)
 		w.err = publicError(err)
 	}
 	w.drop()
@@ -158,7 +160,8 @@ func (w *messageWriter) drop() {
 
 func (w *messageWriter) write(p []byte) {
 	if w.err == nil {
-		_, err := w.s.Write(p)
+		n, err := w.s.Write(p)
+		w.sent += int64(n)
 		w.err = publicError(err)
 	}
 }

@@ -3,9 +3,14 @@ package http3
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"log/slog"
+	"math"
+	"net"
 	"net/http"
+	"time"
 
+	"github.com/godwit-net/godwit/internal/h3"
 	"github.com/godwit-net/godwit/quic"
 )
 
@@ -38,6 +43,11 @@ type Transport struct {
 	// request has no Accept-Encoding and no Range header and is not HEAD.
 	DisableCompression bool
 
+	// ExpectContinueTimeout is how long a request with "Expect: 100-continue"
+	// waits for the server's word before it sends its content all the same.
+	// 0: 1 second.
+	ExpectContinueTimeout time.Duration
+
 	// Logger receives what no caller can be told. nil: slog.Default().
 	Logger *slog.Logger
 
@@ -50,16 +60,97 @@ type Transport struct {
 // A request that certainly was not processed (the server said so by GOAWAY or
 // H3_REQUEST_REJECTED, or its connection ended before anything was sent) is
 // sent again on a fresh connection, provided that it has no body or a GetBody.
-func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) { panic("BUG: not yet") }
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if err := checkRequest(req); err != nil {
+		closeBody(req)
+		return nil, err
+	}
+	ctx := req.Context()
+	addr := authority(req.URL.Host)
+	for attempt := 1; ; attempt++ {
+		cc, err := t.pool.get(ctx, t, addr)
+		if err != nil {
+			closeBody(req)
+			return nil, err
+		}
+		res, err := cc.roundTrip(req)
+		if err == nil || !Unprocessed(err) || ctx.Err() != nil || attempt == maxAttempts {
+			return res, err
+		}
+		again, ok := rewind(req)
+		if !ok {
+			return nil, err
+		}
+		req = again
+		t.pool.discard(addr, cc)
+	}
+}
+
+// rewind returns req with its content at the beginning again.
+func rewind(req *http.Request) (again *http.Request, ok bool) {
+	if req.Body == nil || req.Body == http.NoBody {
+		return req, true
+	}
+	if req.GetBody == nil {
+		return nil, false
+	}
+	body, err := req.GetBody()
+	if err != nil {
+		return nil, false
+	}
+	again = new(http.Request)
+	*again = *req
+	again.Body = body
+	return again, true
+}
 
 // CloseIdleConnections closes the connections on which no request is running.
-func (t *Transport) CloseIdleConnections() { panic("BUG: not yet") }
+func (t *Transport) CloseIdleConnections() {
+	for _, cc := range t.pool.all() {
+		cc.closeIfIdle()
+	}
+}
 
 // Close closes all connections, running requests or not. Further requests
 // fail with net.ErrClosed.
-func (t *Transport) Close() error { panic("BUG: not yet") }
+func (t *Transport) Close() error {
+	for _, cc := range t.pool.close() {
+		cc.Close()
+	}
+	return nil
+}
 
-// NewClientConn speaks HTTP/3 on c with the settings of t, outside of its pool.
-func (t *Transport) NewClientConn(c *quic.Conn) *ClientConn { panic("BUG: not yet") }
+// dial opens a connection to addr.
+func (t *Transport) dial(ctx context.Context, addr string) (*ClientConn, error) {
+	dial := t.Dial
+	if dial == nil {
+		dial = quic.Dial
+	}
+	tlsConf := ConfigureTLS(t.TLSClientConfig)
+	if tlsConf.ServerName == "" {
+		tlsConf.ServerName, _, _ = net.SplitHostPort(addr)
+	}
+	q, err := dial(ctx, addr, tlsConf, t.QUIC)
+	if err != nil {
+		return nil, err
+	}
+	if p := q.TLS().NegotiatedProtocol; p != NextProto {
+		q.CloseWithError(uint64(h3.H3NoError), "")
+		return nil, fmt.Errorf("http3: %s chose protocol %q", addr, p)
+	}
+	return t.NewClientConn(q), nil
+}
 
-type pool struct{}
+// wantsGzip reports whether to ask for gzip without being asked: as net/http
+// has it, "if the user has set Range, we can't know".
+func (t *Transport) wantsGzip(req *http.Request) bool {
+	return !t.DisableCompression && req.Header.Get("Accept-Encoding") == "" && req.Header.Get("Range") == "" &&
+		req.Method != http.MethodHead && req.Method != http.MethodConnect
+}
+
+func (t *Transport) maxResponseHeaderBytes() int {
+	if t.MaxResponseHeaderBytes > 0 {
+		return int(min(t.MaxResponseHeaderBytes, math.MaxInt32))
+	}
+	return defaultMaxResponseHeaderBytes
+}
