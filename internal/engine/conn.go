@@ -131,6 +131,7 @@ func (c *Conn) Expire(now instant.Time) {
 	if c.paceAt.Reached(now) {
 		c.paceAt = instant.Never
 	}
+	c.rest(now)
 	c.path.expire(c, now)
 	c.phase.expire(now)
 	c.ledger.Expire(now)
@@ -145,6 +146,7 @@ func (c *Conn) Deadline() instant.Time {
 	t = instant.Earliest(t, c.idle.keepAliveAt)
 	t = instant.Earliest(t, c.ledger.Deadline())
 	t = instant.Earliest(t, c.paceAt)
+	t = instant.Earliest(t, c.idle.restAt)
 	t = instant.Earliest(t, c.path.deadline)
 	t = instant.Earliest(t, c.phase.dropAt)
 	for i := range c.spaces {

@@ -16,7 +16,12 @@ type idleState struct {
 	keepAlive   time.Duration // 0: none
 	keepAliveAt instant.Time
 	pingDue     bool
+
+	restAt instant.Time // when to look whether the connection has come to rest; never: it has
 }
+
+// restAfter is how long nothing has to happen before a connection gives back what only a busy one needs.
+const restAfter = time.Second
 
 func (i *idleState) start(now instant.Time, config *Config) {
 	i.timeout, i.keepAlive, i.since = config.MaxIdleTimeout, config.KeepAlive, now
@@ -51,6 +56,7 @@ func (i *idleState) deadline(pto time.Duration) instant.Time {
 // received restarts the timer: a packet came and was processed.
 func (i *idleState) received(now instant.Time) {
 	i.since, i.sentSince = now, false
+	i.stir(now)
 	if i.keepAlive > 0 {
 		i.keepAliveAt = now.Add(i.keepAlive)
 	}
@@ -61,8 +67,37 @@ func (i *idleState) received(now instant.Time) {
 func (i *idleState) sentEliciting(now instant.Time) {
 	if !i.sentSince {
 		i.since, i.sentSince = now, true
+		i.stir(now)
 	}
 	i.pingDue = false
+}
+
+// stir notes that the connection is not at rest.
+func (i *idleState) stir(now instant.Time) {
+	if i.restAt == instant.Never {
+		i.restAt = now.Add(restAfter)
+	}
+}
+
+// rest gives back the memory of a connection on which nothing has happened for a while; it looks again later when
+// something has.
+func (c *Conn) rest(now instant.Time) {
+	i := &c.idle
+	if !i.restAt.Reached(now) {
+		return
+	}
+	i.restAt = instant.Never
+	if now.Sub(i.since) < restAfter {
+		i.restAt = i.since.Add(restAfter)
+		return
+	}
+	c.ledger.Trim()
+	if len(c.streams.byID) == 0 {
+		c.pool = chunkPool{}
+		c.streams.free, c.streams.byID = nil, nil
+		c.draft.facts, c.ranges = nil, nil
+		c.events.trim()
+	}
 }
 
 // wakePeer makes the next packet ask for an answer.

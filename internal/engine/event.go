@@ -72,3 +72,10 @@ func (q *eventQueue) pop() (Event, bool) {
 	q.head++
 	return e, true
 }
+
+// trim gives the array back when nothing waits in it.
+func (q *eventQueue) trim() {
+	if q.head == len(q.list) {
+		*q = eventQueue{}
+	}
+}

@@ -53,11 +53,9 @@ const (
 	minSendBuffer = 64 << 10
 	maxSendBuffer = 16 << 20
 
-	// maxFreeSmall and maxFreeLarge are how many buffer chunks a busy connection keeps for reuse; an idle one keeps
-	// maxFreeIdle small ones and no large one.
+	// maxFreeSmall and maxFreeLarge are how many buffer chunks a busy connection keeps for reuse; one at rest keeps none.
 	maxFreeSmall = 256
 	maxFreeLarge = 256
-	maxFreeIdle  = 2
 
 	// maxFreeStreams is how many stream records a connection keeps for reuse.
 	maxFreeStreams = 128

@@ -156,11 +156,3 @@ func (f *chunkPool) put(c []byte) {
 		f.large = append(f.large, c)
 	}
 }
-
-// trim lets go of what an idle connection does not need.
-func (f *chunkPool) trim() {
-	f.large = nil
-	if len(f.small) > maxFreeIdle {
-		f.small = append([][]byte(nil), f.small[:maxFreeIdle]...)
-	}
-}

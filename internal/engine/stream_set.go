@@ -172,9 +172,6 @@ func (c *Conn) finishIfOver(s *stream) {
 	if !c.isLocal(s.id) {
 		c.streams.remote[directionOf(s.id)].streamEnded()
 	}
-	if len(c.streams.byID) == 0 {
-		c.pool.trim()
-	}
 	c.recycled(s)
 }
 

@@ -103,6 +103,7 @@ func TestEmptyRingReturnsToItsBaseAndGrowsAgain(t *testing.T) {
 		if err := l.OnAck(epoch.Add(time.Millisecond), wire.AppSpace, all, AckInfo{}); err != nil {
 			t.Fatal(err)
 		}
+		l.Trim()
 		if len(sp.ring.slots) != baseSlots || len(sp.ring.shelf.facts) != baseFacts {
 			t.Fatalf("%d slots and %d facts for nothing", len(sp.ring.slots), len(sp.ring.shelf.facts))
 		}

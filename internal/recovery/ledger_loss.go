@@ -79,7 +79,6 @@ func (l *Ledger) retire(sp *space) {
 		l.judge(sp, p)
 		sp.ring.pop()
 	}
-	sp.ring.shrink()
 }
 
 // judge follows runs of losses. RFC 9002, section 7.6.2 establishes persistent congestion when two ack-eliciting packets

@@ -147,6 +147,14 @@ func (l *Ledger) Controller() congestion.Controller { return l.ctl }
 // without ECT marks (RFC 9000, section 13.4.2).
 func (l *Ledger) ECNFailed() bool { return l.ecnFailed }
 
+// Trim gives back the memory of spaces in which nothing is outstanding. It is for connections that have come to rest: a
+// busy one empties its ring with every round trip and needs it again at once.
+func (l *Ledger) Trim() {
+	for i := range l.spaces {
+		l.spaces[i].ring.shrink()
+	}
+}
+
 // SetMaxAckDelay takes the peer's max_ack_delay; 25 ms until then.
 func (l *Ledger) SetMaxAckDelay(d time.Duration) { l.maxAckDelay = d }
 
