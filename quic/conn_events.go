@@ -57,6 +57,7 @@ func (c *Conn) dispatch() {
 		case engine.EventClosed:
 			c.end(c.core.Err())
 		case engine.EventDrained:
+			c.end(c.core.Err()) // no news unless it never was a connection
 			c.forget()
 		case engine.EventNone, engine.EventHandshakeConfirmed:
 		}
