@@ -70,8 +70,9 @@ func (s *Stream) local() bool { return (s.id&1 == 0) == s.conn.client }
 func (s *Stream) Conn() *Conn { return s.conn }
 
 // Read reads what has arrived, at least one byte, and waits while there is none. It returns io.EOF when the peer ended
-// the stream, a *StreamError when the peer reset it, os.ErrDeadlineExceeded after the read deadline, and the
-// connection's error when that ended, which drops what was not read before.
+// the stream, with the last bytes already if the end is known by then, a *StreamError when the peer reset it,
+// os.ErrDeadlineExceeded after the read deadline, and the connection's error when that ended, which drops what was not
+// read before.
 func (s *Stream) Read(p []byte) (n int, err error) {
 	c := s.conn
 	c.mu.Lock()
@@ -98,7 +99,10 @@ func (s *Stream) Read(p []byte) (n int, err error) {
 		if n > 0 || s.readErr != nil {
 			c.flush(now, false) // flow control, and the end of the stream with all it frees
 		}
-		if n > 0 {
+		switch {
+		case n > 0 && s.readErr == io.EOF:
+			return n, io.EOF
+		case n > 0:
 			return n, nil
 		}
 		if s.readErr == nil {
