@@ -51,6 +51,11 @@ func (c *call) readResponse() (*http.Response, error) {
 
 // gotInterim tells of a 1xx response.
 func (c *call) gotInterim(nth, status int, header http.Header) error {
+	if status == http.StatusContinue {
+		if c.trace.Got100Continue != nil {
+			c.trace.Got100Continue()
+		}
+	}
 	if c.trace.Got1xxResponse != nil {
 		if err := c.trace.Got1xxResponse(status, textproto.MIMEHeader(header)); err != nil {
 			c.abort(err)
@@ -60,9 +65,6 @@ func (c *call) gotInterim(nth, status int, header http.Header) error {
 		return errManyInterim
 	}
 	if status == http.StatusContinue {
-		if c.trace.Got100Continue != nil {
-			c.trace.Got100Continue()
-		}
 		c.continueWith(true)
 	}
 	return nil

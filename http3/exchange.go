@@ -147,9 +147,13 @@ func (x *exchange) answer(status int) {
 		x.req = &http.Request{Method: http.MethodGet}
 		x.res.init(x, x.req)
 	}
-	x.res.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	x.res.WriteHeader(status)
-	io.WriteString(&x.res, fmt.Sprintf("%d %s", status, http.StatusText(status)))
+	if status != http.StatusExpectationFailed { // net/http's has no content
+		x.res.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		x.res.WriteHeader(status)
+		io.WriteString(&x.res, fmt.Sprintf("%d %s", status, http.StatusText(status)))
+	} else {
+		x.res.WriteHeader(status)
+	}
 	x.res.finish()
 	x.end()
 	x.stopReading()

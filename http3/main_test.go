@@ -7,6 +7,8 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"io"
+	"log"
 	"log/slog"
 	"math/big"
 	"net"
@@ -106,3 +108,6 @@ func (h *host) dial(t testing.TB) *quic.Conn {
 	t.Cleanup(func() { c.Close() })
 	return c
 }
+
+// slogDiscard is a *log.Logger for net/http's own server.
+func slogDiscard() *log.Logger { return log.New(io.Discard, "", 0) }
