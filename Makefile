@@ -1,0 +1,40 @@
+# One line a target; `make` alone lists them.
+GO ?= go
+MODULES = . interop bench
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+check: format vet test ## what every change has to pass: format, vet on three systems, tests, the tests about the code
+
+format: ## fail when a file is not formatted
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
+
+vet: ## go vet on linux, darwin and windows
+	$(GO) vet ./... && GOOS=darwin $(GO) vet ./... && GOOS=windows $(GO) vet ./...
+
+test: ## the tests of the main module
+	$(GO) test ./...
+
+race: ## the same under the race detector
+	$(GO) test -race ./...
+
+sim: ## random worlds from seeds; SEED=n replays one
+	GODWIT_SEED=$(SEED) $(GO) test -count=1 ./internal/sim
+
+fuzz: ## every fuzz target for FUZZTIME (default 10s) each
+	./internal/tidy/fuzz.sh $(or $(FUZZTIME),10s)
+
+peers: ## install the real peers that interop wants (root, Debian)
+	./interop/install.sh
+
+interop: ## real clients and servers against ours
+	cd interop && $(GO) test -count=1 ./...
+
+bench: ## Godwit and quic-go side by side
+	cd bench && $(GO) run . $(ARGS)
+
+build: ## bin/godwit, one static file
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/godwit ./cmd/godwit
+
+.PHONY: help check format vet test race sim fuzz peers interop bench build
