@@ -68,7 +68,7 @@ func TestAcceptStreamEndsWithItsContext(t *testing.T) {
 }
 
 func TestIdleTimeoutEndsBothEnds(t *testing.T) {
-	conf := &Config{MaxIdleTimeout: 100 * time.Millisecond}
+	conf := &Config{MaxIdleTimeout: time.Second}
 	c, s := pair(t, conf, conf)
 	<-c.Context().Done()
 	<-s.Context().Done()

@@ -270,15 +270,17 @@ func (b bomb) OnAck(a congestion.Ack) {
 
 func TestPanicEndsOneConnectionOnly(t *testing.T) {
 	var log syncBuffer
-	lit := make(map[*Conn]*bool)
-	var fuses []*bool
+	fuses := make(chan *bool, 2) // of the connections, which are made one after the other
 	conf := &Config{Logger: textLogger(&log), Congestion: func(mss int) congestion.Controller {
 		fuse := new(bool)
-		fuses = append(fuses, fuse) // connections are made one after the other
+		fuses <- fuse
 		return bomb{congestion.NewReno(mss), fuse}
 	}}
 	e := listen(t, conf)
-	type ends struct{ c, s *Conn }
+	type ends struct {
+		c, s *Conn
+		fuse *bool
+	}
 	var all [2]ends
 	for i := range all {
 		all[i].c = dial(t, e, nil)
@@ -286,13 +288,12 @@ func TestPanicEndsOneConnectionOnly(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all[i].s = s
-		lit[s] = fuses[i]
+		all[i].s, all[i].fuse = s, <-fuses
 	}
 	victim, other := all[0], all[1]
 	ours, theirs := streams(t, victim.c, victim.s)
 	victim.s.mu.Lock()
-	*lit[victim.s] = true
+	*victim.fuse = true
 	victim.s.mu.Unlock()
 	theirs.Write([]byte("the acknowledgment of this")) // may fail already: an earlier packet is enough
 	<-victim.s.Context().Done()

@@ -56,20 +56,16 @@ func (e *Endpoint) send(o *outbox) {
 	if len(o.msgs) == 0 {
 		return
 	}
-	for _, m := range o.msgs {
-		e.count.bytesOut.Add(int64(len(m.Payload)))
-		e.count.datagramsOut.Add(int64(datagrams(m)))
+	bytes, count := 0, 0
+	for i := range o.msgs {
+		bytes += len(o.msgs[i].Payload)
+		count += o.msgs[i].Datagrams()
 	}
+	e.count.bytesOut.Add(int64(bytes))
+	e.count.datagramsOut.Add(int64(count))
+	e.count.messages.Add(int64(len(o.msgs)))
 	// What the network refuses is lost, as anything may be lost in it; what the socket refuses for good is noticed by
 	// its reader.
 	_, _ = e.sock.Send(o.msgs)
 	o.reset()
-}
-
-// datagrams returns how many datagrams m is cut into.
-func datagrams(m udp.Message) int {
-	if m.Segment <= 0 || m.Segment >= len(m.Payload) {
-		return 1
-	}
-	return (len(m.Payload) + m.Segment - 1) / m.Segment
 }

@@ -56,7 +56,7 @@ const (
 
 // counters is what EndpointStats is made from. They are always on.
 type counters struct {
-	datagramsIn, datagramsOut, bytesIn, bytesOut                   atomic.Int64
+	datagramsIn, datagramsOut, bytesIn, bytesOut, messages         atomic.Int64
 	accepted, dialled, refused, handshakesFailed, closed, panicked atomic.Int64
 
 	mu      sync.Mutex // a leaf: nothing is taken under it

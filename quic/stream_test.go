@@ -144,10 +144,21 @@ func TestDeadlinesInterruptAndCanBeMoved(t *testing.T) {
 	if err := read(); err != nil {
 		t.Fatalf("after the deadline was moved: %v", err)
 	}
-	ours.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
-	n, err := ours.Write(make([]byte, 64<<20))
-	if err != os.ErrDeadlineExceeded || n == 0 {
-		t.Fatalf("Write with nobody reading = %d, %v", n, err)
+	go func() {
+		n, err := ours.Write(make([]byte, 64<<20)) // nobody reads
+		if n == 0 {
+			err = io.ErrNoProgress
+		}
+		blocked <- err
+	}()
+	eventually(t, "the writer waits", func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return ours.writing.head != nil
+	})
+	ours.SetWriteDeadline(time.Now().Add(time.Millisecond))
+	if err := <-blocked; err != os.ErrDeadlineExceeded {
+		t.Fatalf("Write = %v", err)
 	}
 }
 
