@@ -52,7 +52,7 @@ report() {
 	echo "curl      $(in_sid curl -V | sed -n '1s/^curl \([^ ]*\).*/\1/p') $(in_sid curl -V | grep -o HTTP3)"
 	echo "aioquic   $(in_sid python3 -c 'import aioquic; print(aioquic.__version__)')"
 	echo "tshark    $(in_sid tshark --version 2>/dev/null | sed -n '1s/.*Wireshark) \([^ ]*\).*/\1/p')"
-	echo "caddy     $("$PEERS/bin/caddy" version | cut -d' ' -f1)"
+	echo "caddy     $(go version -m "$PEERS/bin/caddy" | awk '$1=="mod"{print $3}')"
 	echo "chromium  $(chromium --version 2>/dev/null | cut -d' ' -f2)"
 }
 
