@@ -41,8 +41,9 @@ type Closed struct {
 	Code uint64
 	// Reason is the phrase that went with it, in whatever bytes the peer chose.
 	Reason string
-	// Trigger is one of "idle_timeout", "application", "error", "version_mismatch", "stateless_reset", "aborted",
-	// "unspecified". With "idle_timeout", "version_mismatch" and "stateless_reset" there was no error code.
+	// Trigger is why. The draft knows "application", "error", "aborted" and "unspecified", and, for ends without an error
+	// code, "idle_timeout", "version_mismatch" and "stateless_reset". Anything else is an end without a code too, and is
+	// written as the reason of an "unspecified" one.
 	Trigger string
 }
 
@@ -55,12 +56,16 @@ func (t *Trace) ConnectionClosed(now instant.Time, c Closed) {
 	if c.Owner != "" {
 		e.text("initiator", c.Owner)
 	}
-	switch {
-	case c.Trigger == "idle_timeout" || c.Trigger == "version_mismatch" || c.Trigger == "stateless_reset":
-	case c.App:
-		t.applicationError("application_error", c.Code)
+	switch c.Trigger {
+	case "", "application", "error", "aborted", "unspecified":
+		if c.App {
+			t.applicationError("application_error", c.Code)
+		} else {
+			e.transportError("connection_error", c.Code)
+		}
+	case "idle_timeout", "version_mismatch", "stateless_reset":
 	default:
-		e.transportError("connection_error", c.Code)
+		c.Reason, c.Trigger = c.Trigger, "unspecified"
 	}
 	if c.Reason != "" {
 		e.text("reason", c.Reason)

@@ -60,6 +60,8 @@ var events = []struct {
 		`{"header":{"packet_type":"retry","scil":3,"scid":"abcd01"},"raw":{"length":60}}`},
 	{"a packet is dropped", func(t *Trace) { t.PacketDropped(at, Dropped{Type: "handshake", Trigger: "key_unavailable", Size: 99}) }, "quic:packet_dropped",
 		`{"header":{"packet_type":"handshake"},"raw":{"length":99},"trigger":"key_unavailable"}`},
+	{"a packet is dropped for a reason of our own", func(t *Trace) { t.PacketDropped(at, Dropped{Type: "initial", Trigger: "too_small", Size: 99}) }, "quic:packet_dropped",
+		`{"header":{"packet_type":"initial"},"raw":{"length":99},"details":{"reason":"too_small"},"trigger":"general"}`},
 	{"a datagram that is no packet is dropped", func(t *Trace) { t.PacketDropped(at, Dropped{Size: 1}) }, "quic:packet_dropped",
 		`{"header":{"packet_type":"unknown"},"raw":{"length":1}}`},
 	{"a packet is lost", func(t *Trace) { t.PacketLost(at, "1RTT", 12, "time_threshold") }, "quic:packet_lost",
@@ -101,6 +103,8 @@ var events = []struct {
 		`{"initiator":"local","application_error":"unknown","error_code":256,"trigger":"application"}`},
 	{"nobody closes, it is idle", func(t *Trace) { t.ConnectionClosed(at, Closed{Trigger: "idle_timeout"}) }, "quic:connection_closed",
 		`{"trigger":"idle_timeout"}`},
+	{"an end the draft has no name for", func(t *Trace) { t.ConnectionClosed(at, Closed{Owner: "local", Trigger: "handshake_timeout"}) }, "quic:connection_closed",
+		`{"initiator":"local","reason":"handshake_timeout","trigger":"unspecified"}`},
 	{"HTTP/3 settings are set", func(t *Trace) {
 		t.H3Parameters(at, "local", [][2]uint64{{1, 0}, {6, 65536}, {7, 0}, {8, 1}, {0x33, 1}, {0x40, 5}})
 	}, "http3:parameters_set",

@@ -80,8 +80,9 @@ func (e *encoder) header(p *Packet) {
 type Dropped struct {
 	// Type is the packet type if it is known, else empty.
 	Type string
-	// Trigger is one of "internal_error", "rejected", "unsupported", "invalid", "duplicate", "connection_unknown",
-	// "decryption_failure", "key_unavailable", "general".
+	// Trigger is why. The draft knows "internal_error", "rejected", "unsupported", "invalid", "duplicate",
+	// "connection_unknown", "decryption_failure", "key_unavailable" and "general"; anything else is written as a detail
+	// of "general".
 	Trigger string
 	// Size is in bytes.
 	Size int
@@ -101,8 +102,16 @@ func (t *Trace) PacketDropped(now instant.Time, d Dropped) {
 	e.text("packet_type", typ)
 	e.close()
 	e.raw(int64(d.Size))
-	if d.Trigger != "" {
+	switch d.Trigger {
+	case "":
+	case "internal_error", "rejected", "unsupported", "invalid", "duplicate", "connection_unknown", "decryption_failure",
+		"key_unavailable", "general":
 		e.text("trigger", d.Trigger)
+	default:
+		e.open("details")
+		e.text("reason", d.Trigger)
+		e.close()
+		e.text("trigger", "general")
 	}
 	t.end()
 }
