@@ -124,10 +124,7 @@ func (f *flow) receive(c *conn, direction int) {
 		f.compare(c, w, b[:n])
 		switch {
 		case fin:
-			if w.read != w.total || !w.finished {
-				c.host.fail("%s saw the end of stream %d after %d bytes of %d, %d were written", c.host.name, f.id, w.read, w.total, w.written)
-			}
-			w.ended = true
+			f.end(c, w)
 		case direction == request && f.StopAfter > 0 && w.read >= f.StopAfter:
 			c.Stop(c.host.now, f.id, stopCode)
 			w.stopped, w.ended = true, true
@@ -147,6 +144,14 @@ func (f *flow) compare(c *conn, w *way, b []byte) {
 	if w.read > w.written {
 		c.host.fail("%s read %d bytes on stream %d, but only %d were written", c.host.name, w.read, f.id, w.written)
 	}
+}
+
+// end judges the end of a stream.
+func (f *flow) end(c *conn, w *way) {
+	if w.read != w.total || !w.finished {
+		c.host.fail("%s saw the end of stream %d after %d bytes of %d, %d were written", c.host.name, f.id, w.read, w.total, w.written)
+	}
+	w.ended = true
 }
 
 // readFailed judges an error of Read: only a writer that abandoned the stream may cause one.

@@ -38,6 +38,10 @@ func (h *host) happened(c *conn, e engine.Event) {
 	switch e.Kind {
 	case engine.EventHandshakeDone:
 		h.handshaken(c)
+	case engine.EventHandshakeConfirmed:
+		if c == h.pairs[0].ends[client] {
+			h.rebind()
+		}
 	case engine.EventStreamsAvailable:
 		c.openFlows()
 	case engine.EventStreamOpened, engine.EventReadable, engine.EventWritable, engine.EventStreamStopped, engine.EventStreamReset:

@@ -28,6 +28,10 @@ func Random(seed uint64) Config {
 		slices.Sort(c.Rebind)
 	}
 	c.Client, c.Server = d.endpoint(), d.endpoint()
+	if len(c.Rebind) > 0 {
+		// A client that only waits does not notice that nothing can reach it any more: it has to speak now and then.
+		c.Client.KeepAlive = time.Second
+	}
 	return c
 }
 
@@ -116,7 +120,7 @@ func (d dice) work() Workload {
 func (d dice) endpoint() engine.Config {
 	c := engine.Config{HandshakeTimeout: 3 * time.Minute, MaxIdleTimeout: 3 * time.Minute}
 	if d.one(3) {
-		c.StreamWindow, c.ConnWindow = 1+d.size(100_000), 1+d.size(100_000)
+		c.StreamWindow, c.ConnWindow = 5_000+d.size(100_000), 5_000+d.size(100_000)
 		c.MaxStreamWindow, c.MaxConnWindow = c.StreamWindow+d.size(100_000), c.ConnWindow+d.size(100_000)
 	}
 	if d.one(3) {

@@ -36,7 +36,9 @@ type Config struct {
 	Clients int
 	// Client and Server configure the connections. TLS, seeds, reset keys and traces are the world's.
 	Client, Server engine.Config
-	// Rebind are the instants, after the start, at which the first client's NAT gives it another address.
+	// Rebind are the instants at which the first client's NAT gives it another address, counted from the confirmation of
+	// its handshake: "the design of QUIC relies on endpoints retaining a stable address for the duration of the
+	// handshake" (RFC 9000, section 9).
 	Rebind []time.Duration
 	// Work is what every client and the server do on their connection.
 	Work Workload
@@ -132,11 +134,15 @@ func newWorld(c Config) *World {
 		w.pairs = append(w.pairs, p)
 		w.addHost(p.name, addr).dial(p)
 	}
-	for i, at := range c.Rebind {
-		outside := netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(i / 2)}), uint16(6000+i))
-		w.net.Rebind(epoch.Add(at), clientAddr(0), outside)
-	}
 	return w
+}
+
+// rebind has the first client's NAT change its mapping from now on: another port, and every other time another address.
+func (w *World) rebind() {
+	for i, after := range w.config.Rebind {
+		outside := netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(i / 2)}), uint16(6000+i))
+		w.net.Rebind(w.now.Add(after), clientAddr(0), outside)
+	}
 }
 
 // turn moves time to the next instant at which something happens and lets it happen; false: the world is over.
