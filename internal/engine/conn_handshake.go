@@ -37,13 +37,6 @@ type cryptoStream struct {
 
 func (s *cryptoStream) init() { s.in.final = -1 }
 
-// sendAgain queues all that was sent, for a server that has not kept any of it.
-func (s *cryptoStream) sendAgain() {
-	if s.out.end > 0 {
-		s.out.toSend.Add(0, s.out.end)
-	}
-}
-
 // appendTo appends CRYPTO frames; false: something is left.
 func (s *cryptoStream) appendTo(d *datagram) bool {
 	p := &s.out

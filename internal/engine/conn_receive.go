@@ -313,8 +313,7 @@ func (c *Conn) receiveRetry(now instant.Time, h wire.LongHeader, b []byte) {
 	c.shake.token = bytes.Clone(h.Token)
 	c.ids.retried(h.SrcID)
 	c.installInitialKeys(h.SrcID)
-	c.ledger.DropSpace(now, wire.InitialSpace)
-	c.spaces[wire.InitialSpace].crypto.sendAgain()
+	c.ledger.Abandon(now, wire.InitialSpace) // what they carried is queued again
 }
 
 // drop counts and traces a packet that is not processed.
