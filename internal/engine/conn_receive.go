@@ -282,7 +282,7 @@ func (c *Conn) receiveVersionNegotiation(now instant.Time, h wire.LongHeader, b 
 	// RFC 9000, section 6.2: "A client MUST discard any Version Negotiation packet if it has received and successfully
 	// processed any other packet" and "MUST discard a Version Negotiation packet that lists the QUIC version selected by
 	// the client."
-	if c.server || !ok || c.stats.PacketsReceived > 0 || !c.ids.isOriginal(h.SrcID) {
+	if c.server || !ok || c.stats.PacketsReceived > 0 || c.ids.wasRetry || !c.ids.isOriginal(h.SrcID) {
 		c.drop(now, h.Type.String(), "unexpected_packet", len(b))
 		return
 	}
@@ -301,7 +301,10 @@ func (c *Conn) receiveRetry(now instant.Time, h wire.LongHeader, b []byte) {
 	// After the client has received and processed an Initial or Retry packet from the server, it MUST discard any
 	// subsequent Retry packets that it receives." and "Clients MUST discard Retry packets that have a Retry Integrity Tag
 	// that cannot be validated".
-	if c.server || c.stats.PacketsReceived > 0 || c.shake.token != nil || len(b) < 16 || len(h.Token) == 0 {
+	//
+	// Section 17.2.5.1: "A client MUST discard a Retry packet that contains a Source Connection ID field that is identical
+	// to the Destination Connection ID field of its Initial packet."
+	if c.server || c.stats.PacketsReceived > 0 || c.ids.wasRetry || len(h.Token) == 0 || c.ids.isOriginal(h.SrcID) {
 		c.drop(now, "retry", "unexpected_packet", len(b))
 		return
 	}

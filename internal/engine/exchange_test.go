@@ -42,6 +42,7 @@ type exchange struct {
 	dst     wire.ConnID // the connection's
 	params  wire.TransportParams
 	learned wire.TransportParams
+	header  func(h *wire.LongHeader) // changes the long headers of the peer's packets; nil: none
 }
 
 // sentFrame is a frame the connection sent.
@@ -144,17 +145,22 @@ func (x *exchange) pump() {
 // handshake plays the handshake to its end and forgets what was said.
 func (x *exchange) handshake() *exchange {
 	x.t.Helper()
+	x.playHandshake()
+	if !x.conn.shake.confirmed {
+		x.t.Fatalf("the handshake was not confirmed: %v", x.conn.Err())
+	}
+	x.ack(wire.AppSpace)
+	x.advance(100 * time.Millisecond)
+	x.queue, x.events, x.sizes = nil, nil, nil
+	return x
+}
+
+// playHandshake plays the handshake as far as it goes.
+func (x *exchange) playHandshake() {
+	x.t.Helper()
 	for range 20 {
 		x.drain()
-		for space := range x.pending {
-			for b := x.pending[space]; len(b) > 0; b = x.pending[space] {
-				n := min(len(b), 1000)
-				f := append(wire.AppendCryptoHeader(nil, x.out[space], n), b[:n]...)
-				x.pending[space] = b[n:]
-				x.out[space] += int64(n)
-				x.receive(wire.Space(space), f)
-			}
-		}
+		x.sayCrypto()
 		if x.server && x.conn.shake.confirmed && x.conn.HandshakeDone() {
 			break
 		}
@@ -163,13 +169,26 @@ func (x *exchange) handshake() *exchange {
 		}
 	}
 	x.drain()
-	if !x.conn.shake.confirmed {
-		x.t.Fatalf("the handshake was not confirmed: %v", x.conn.Err())
+}
+
+// sayCrypto sends what the peer's TLS has to say.
+func (x *exchange) sayCrypto() {
+	x.t.Helper()
+	for space := range x.pending {
+		for len(x.pending[space]) > 0 {
+			x.receive(wire.Space(space), x.crypto(wire.Space(space)))
+		}
 	}
-	x.ack(wire.AppSpace)
-	x.advance(100 * time.Millisecond)
-	x.queue, x.events, x.sizes = nil, nil, nil
-	return x
+}
+
+// crypto makes the next CRYPTO frame of the peer's.
+func (x *exchange) crypto(space wire.Space) []byte {
+	b := x.pending[space]
+	n := min(len(b), 1000)
+	f := append(wire.AppendCryptoHeader(nil, x.out[space], n), b[:n]...)
+	x.pending[space] = b[n:]
+	x.out[space] += int64(n)
+	return f
 }
 
 // receive hands the connection a packet with these frames.
@@ -201,7 +220,11 @@ func (x *exchange) packetNumbered(space wire.Space, number int64, frames ...[]by
 	if space == wire.HandshakeSpace {
 		typ = wire.PacketHandshake
 	}
-	b, at := wire.AppendLongHeader(nil, wire.LongHeader{Type: typ, Version: wire.Version1, DstID: x.dst.Bytes(), SrcID: x.src.Bytes()}, number, 4)
+	h := wire.LongHeader{Type: typ, Version: wire.Version1, DstID: x.dst.Bytes(), SrcID: x.src.Bytes()}
+	if x.header != nil {
+		x.header(&h)
+	}
+	b, at := wire.AppendLongHeader(nil, h, number, 4)
 	off := len(b) - 4
 	b = append(b, payload...)
 	wire.SetLength(b, at, len(b)-off+seal.Overhead)
