@@ -31,6 +31,11 @@ type Config struct {
 	// MaxUniStreams is how many unidirectional streams the peer may have open at a time. Default 100; negative: none.
 	MaxUniStreams int64
 
+	// ResetKey, a secret, is what an endpoint derives its stateless reset tokens from. With the same key after a restart the
+	// peers of lost connections learn of it with their next packet (ErrStatelessReset); otherwise their idle timeout has to
+	// pass. Only Listen and NewEndpoint look at it. Default zero: a random one.
+	ResetKey [32]byte
+
 	// Congestion makes the congestion controller of a connection; mss is the size of a full datagram in bytes. It is
 	// called, and the controller it returns is used, by one goroutine at a time. Default nil: CUBIC.
 	Congestion func(mss int) congestion.Controller

@@ -113,7 +113,9 @@ func newEndpoint(local netip.AddrPort, tlsConf *tls.Config, c *Config) (*Endpoin
 		conns:   make(map[*Conn]struct{}),
 	}
 	e.acceptor.Server = tlsConf != nil
-	rand.Read(e.acceptor.ResetKey[:])
+	if e.acceptor.ResetKey = conf.ResetKey; conf.ResetKey == [32]byte{} {
+		rand.Read(e.acceptor.ResetKey[:])
+	}
 	go e.read(sock.NewReader())
 	return e, nil
 }
