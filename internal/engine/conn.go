@@ -149,6 +149,9 @@ func (c *Conn) Deadline() instant.Time {
 	t = instant.Earliest(t, c.idle.restAt)
 	t = instant.Earliest(t, c.path.deadline)
 	t = instant.Earliest(t, c.phase.dropAt)
+	if c.path.blocked(c) {
+		return t // an acknowledgment could not be sent: the next datagram that comes lets it go
+	}
 	for i := range c.spaces {
 		if s := &c.spaces[i]; s.write != nil {
 			t = instant.Earliest(t, s.acks.deadline)

@@ -57,7 +57,7 @@ func (c *Conn) composeDatagram(now instant.Time, buf []byte) int {
 		// RFC 9000, section 8.1: "Prior to validating the client address, servers MUST NOT send more than three times as
 		// many bytes as the number of bytes they have received."
 		limit = min(limit, int(c.path.allowance()))
-		if limit < minDatagramSize {
+		if c.path.blocked(c) {
 			c.ledger.SetAmplificationLimited(now, true)
 			return 0
 		}
@@ -97,24 +97,43 @@ func (c *Conn) sent(n int) {
 func (c *Conn) fill(now instant.Time, d *datagram, space wire.Space, free bool) {
 	s := &c.spaces[space]
 	probe := c.ledger.ProbesOwed(space) > 0
+	urgent := c.isUrgent(space)
 	ackDue := s.acks.due(now)
-	if !(ackDue || probe || free && c.wantsToSend(space)) || !c.openPacket(d, space) {
+	if !(ackDue || probe || urgent || free && c.wantsToSend(space)) || !c.openPacket(d, space) {
 		return
 	}
 	if ackDue || s.acks.pending() {
 		s.acks.appendTo(now, d, space)
 	}
-	if free || probe {
+	switch {
+	case free || probe:
 		c.fillFrames(d, space)
 		if !d.current().eliciting && (probe || ackDue && s.acks.wantsAnswer()) {
 			d.appendFrame(append(d.scratch(), byte(wire.FramePing)))
 		}
+	case urgent && space == wire.AppSpace:
+		c.path.appendTo(c, d)
+	case urgent:
+		s.crypto.appendTo(d)
 	}
 	if p := d.current(); !p.eliciting && !(p.hasAck && ackDue) {
 		d.abandon()
 		return
 	}
 	d.close()
+}
+
+// isUrgent reports whether a space has something to say that does not wait for window and pacer.
+//
+// Deviation from RFC 9002, section 7, for two things that are few and small. Handshake data: when it is declared lost while
+// 1-RTT packets fill the window, nothing would ever send it again, for those have no probe timeout before the handshake is
+// confirmed. And the frames that validate a path: the window may be full of packets that were sent to an address where
+// nobody is any more.
+func (c *Conn) isUrgent(space wire.Space) bool {
+	if space == wire.AppSpace {
+		return c.path.owes()
+	}
+	return len(c.spaces[space].crypto.out.toSend) > 0
 }
 
 // fillFrames appends what the space has to say, the most urgent first.
@@ -147,7 +166,7 @@ func (c *Conn) wantsToSend(space wire.Space) bool {
 		return false
 	}
 	return c.streams.data.n > 0 || c.streams.control.n > 0 || c.flow.window.announce.isUnsent() || c.flow.blocked.isUnsent() ||
-		c.shake.doneFrame.isUnsent() || c.path.challengeState.isUnsent() || c.path.answerDue || c.ids.owes() ||
+		c.shake.doneFrame.isUnsent() || c.path.owes() || c.ids.owes() ||
 		c.streams.owes() || c.idle.pingDue
 }
 

@@ -29,13 +29,32 @@ type pathState struct {
 // allowance returns how many bytes may be sent to an address that is not validated.
 func (p *pathState) allowance() int64 { return 3*p.received - p.sent }
 
+// blocked reports whether the anti-amplification limit forbids sending. During the handshake nothing less than a whole
+// datagram is worth sending, as Initial packets are padded; later a few bytes do, so that even a peer that sends no more
+// than an occasional PING gets the challenge that validates its address.
+func (p *pathState) blocked(c *Conn) bool {
+	least := int64(minDatagramSize)
+	if c.shake.confirmed {
+		least = minChallenge
+	}
+	return !p.validated && p.allowance() < least
+}
+
+// minChallenge is the room that a short packet with a PATH_CHALLENGE needs.
+const minChallenge = 64
+
+// owes reports whether appendTo would append anything.
+func (p *pathState) owes() bool {
+	return p.challengeState.isUnsent() || p.answerDue && p.answerPath.Remote == p.Remote
+}
+
 // credit counts a datagram that came, whatever is in it.
 func (p *pathState) credit(c *Conn, now instant.Time, from Path, size int) {
 	if p.validated || from.Remote != p.Remote {
 		return
 	}
 	p.received += int64(size)
-	c.ledger.SetAmplificationLimited(now, p.allowance() < minDatagramSize)
+	c.ledger.SetAmplificationLimited(now, p.blocked(c))
 }
 
 // handleChallenge takes a PATH_CHALLENGE: its answer goes back where it came from.
@@ -53,13 +72,14 @@ func (p *pathState) handleResponse(c *Conn, now instant.Time, data [8]byte) {
 	c.validated(now)
 }
 
-// follow moves the connection to the path of a packet that is newer than all before and more than a probe.
+// follow moves the connection to the path of a packet that is newer than all before and more than a probe; it came in a
+// datagram of size bytes, which count already for what may be sent there.
 //
 // RFC 9000, section 9.3: "Receiving a packet from a new peer address containing a non-probing frame indicates that the peer
 // has migrated to that address. If the recipient permits the migration, it MUST send subsequent packets to the new peer
 // address and MUST initiate path validation [...] to verify the peer's ownership of the address if validation is not already
 // underway."
-func (p *pathState) follow(c *Conn, now instant.Time, to Path) {
+func (p *pathState) follow(c *Conn, now instant.Time, to Path, size int) {
 	if to.Remote == p.Remote {
 		p.Local = to.Local
 		return
@@ -76,7 +96,7 @@ func (p *pathState) follow(c *Conn, now instant.Time, to Path) {
 	}
 	samePlace := to.Remote.Addr() == p.Remote.Addr()
 	p.Path = to
-	p.validated, p.received, p.sent = false, 0, 0
+	p.validated, p.received, p.sent = false, int64(size), 0
 	c.rand.Read(p.challenge[:])
 	p.challengeState.set()
 	p.deadline = now.Add(3 * c.ledger.PTO())
@@ -87,7 +107,7 @@ func (p *pathState) follow(c *Conn, now instant.Time, to Path) {
 	} else {
 		c.ledger.Migrated(now, false, c.config.Controller(c.config.DatagramSize))
 	}
-	c.ledger.SetAmplificationLimited(now, true)
+	c.ledger.SetAmplificationLimited(now, p.blocked(c))
 	c.stats.PathChanges++
 	c.trace.PathAssigned(now, p.Local, p.Remote)
 	c.events.push(Event{Kind: EventPathChanged})

@@ -222,7 +222,7 @@ func (c *Conn) receiveOpened(now instant.Time, d Datagram, p opened) {
 		c.discardSpace(now, wire.InitialSpace)
 	}
 	if p.typ == wire.Packet1RTT && newest && !p.probing {
-		c.path.follow(c, now, d.Path)
+		c.path.follow(c, now, d.Path, len(d.Payload))
 	}
 }
 

@@ -275,7 +275,9 @@ func (c *Conn) appendStreamData(d *datagram) {
 		if c.recycled(s) {
 			continue
 		}
-		s.appendData(c, d)
+		if s.send.hasData(c.flow.credit()) { // it may have been reset while it stood in the queue
+			s.appendData(c, d)
+		}
 		c.touch(s)
 	}
 }
