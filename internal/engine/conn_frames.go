@@ -221,7 +221,7 @@ func (c *Conn) handleAckFrame(now instant.Time, space wire.Space, b []byte) (int
 	info := recovery.AckInfo{ECN: f.ECN, ECT0: f.ECT0, ECT1: f.ECT1, CE: f.CE}
 	if space == wire.AppSpace {
 		// RFC 9002, section 5.3: no delay beyond max_ack_delay counts once the handshake is confirmed; the ledger caps it.
-		info.Delay = time.Duration(min(f.Delay, 1<<40)<<uint(c.peer.AckDelayExponent)) * time.Microsecond
+		info.Delay = time.Duration(min(f.Delay, maxDelayField)<<uint(c.peer.AckDelayExponent)) * time.Microsecond
 	}
 	if err := c.ledger.OnAck(now, space, ranges, info); err != nil {
 		return n, violation(wire.ProtocolViolation, wire.FrameAck, err.Error())
@@ -236,6 +236,10 @@ func (c *Conn) handleAckFrame(now instant.Time, space wire.Space, b []byte) (int
 	c.paceAt = instant.Never
 	return n, nil
 }
+
+// maxDelayField is as much of an ACK Delay as is believed. With the largest exponent, 20, it still fits a Duration; it is
+// more than an hour with the smallest.
+const maxDelayField = 1 << 32
 
 // handleStreamFrame takes stream data.
 func (c *Conn) handleStreamFrame(now instant.Time, typ uint64, f wire.Stream) *TransportError {

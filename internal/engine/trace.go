@@ -64,7 +64,7 @@ func (c *Conn) traceFrame(b []byte) (q qlog.Frame, n int) {
 	case wire.FrameAck, wire.FrameAckECN:
 		var f wire.Ack
 		f, q.Ranges, n = wire.ConsumeAck(b, nil)
-		q.Delay = time.Duration(min(f.Delay, 1<<40)<<uint(c.peer.AckDelayExponent)) * time.Microsecond
+		q.Delay = time.Duration(min(f.Delay, maxDelayField)<<uint(c.peer.AckDelayExponent)) * time.Microsecond
 		q.ECN, q.ECT0, q.ECT1, q.CE = f.ECN, f.ECT0, f.ECT1, f.CE
 	case wire.FrameCrypto:
 		var f wire.Crypto
