@@ -157,6 +157,7 @@ func (c *Conn) drained() {
 	if c.life.state == lifeOpen {
 		c.life.state = lifeDone // nothing of it was ever real
 		c.life.err = ErrHandshakeTimeout
+		c.shake.tls.Close()
 	}
 	c.life.state.on(inExpired)
 	c.life.until = instant.Never
