@@ -12,18 +12,18 @@ import (
 // nothing; buf must have room for one datagram of Config.DatagramSize at least.
 func (c *Conn) Compose(now instant.Time, buf []byte) Transmit {
 	now = c.advance(now)
+	if c.shake.replay {
+		// Keys came while datagrams waited for them. They are taken now, and not in the middle of the packet that
+		// brought the keys. One of them may end the connection.
+		c.shake.replay = false
+		c.replayEarly(now)
+	}
 	switch c.life.state {
 	case lifeOpen:
 	case lifeClosing:
 		return c.composeClose(now, buf)
 	default:
 		return Transmit{}
-	}
-	if c.shake.replay {
-		// Keys came while datagrams waited for them. They are taken now, and not in the middle of the packet that
-		// brought the keys.
-		c.shake.replay = false
-		c.replayEarly(now)
 	}
 	if t, ok := c.path.composeProbe(c, now, buf); ok {
 		return t
