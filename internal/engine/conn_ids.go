@@ -79,6 +79,8 @@ func (x *connIDs) isLocal(id []byte) bool {
 
 func (x *connIDs) isOriginal(id []byte) bool { return string(x.original.Bytes()) == string(id) }
 
+func (x *connIDs) isPeerFirst(id []byte) bool { return string(x.peerFirst.Bytes()) == string(id) }
+
 func (x *connIDs) remoteID() wire.ConnID { return x.remote[0].id }
 
 // adoptServerID takes the ID that the server's first Initial packet comes from.

@@ -41,6 +41,12 @@ func (c *Conn) Receive(now instant.Time, d Datagram) {
 // receivePackets walks through the packets coalesced in a datagram.
 func (c *Conn) receivePackets(now instant.Time, d Datagram) {
 	for rest := d.Payload; len(rest) > 0 && c.life.state == lifeOpen; {
+		if len(rest) < len(d.Payload) && !sameDestination(rest, d.Payload) {
+			// RFC 9000, section 12.2: "Receivers SHOULD ignore any subsequent packets with a different Destination Connection ID
+			// than the first packet in the datagram."
+			c.drop(now, "", "unknown_connection_id", len(rest))
+			return
+		}
 		var n int
 		if wire.IsLong(rest[0]) {
 			n = c.receiveLong(now, d, rest)
@@ -53,6 +59,13 @@ func (c *Conn) receivePackets(now instant.Time, d Datagram) {
 		}
 		rest = rest[n:]
 	}
+}
+
+// sameDestination reports whether two packets are to the same connection ID.
+func sameDestination(a, b []byte) bool {
+	x, ok := wire.DstID(a, LocalIDLen)
+	y, _ := wire.DstID(b, LocalIDLen)
+	return ok && bytes.Equal(x, y)
 }
 
 // receiveLong takes the packet with a long header at the front of b, and returns its length.
@@ -72,6 +85,12 @@ func (c *Conn) receiveLong(now instant.Time, d Datagram, b []byte) int {
 		c.drop(now, h.Type.String(), "unknown_connection_id", n)
 		return n
 	}
+	if c.ids.adopted && !c.ids.isPeerFirst(h.SrcID) && (h.Type == wire.PacketInitial || h.Type == wire.PacketHandshake) {
+		// RFC 9000, section 7.2: "if subsequent Initial packets include a different Source Connection ID, they MUST be
+		// discarded." Handshake packets have no better reason to.
+		c.drop(now, h.Type.String(), "unexpected_source_connection_id", n)
+		return n
+	}
 	switch h.Type {
 	case wire.PacketVersionNegotiation:
 		c.receiveVersionNegotiation(now, h, b)
@@ -80,6 +99,12 @@ func (c *Conn) receiveLong(now instant.Time, d Datagram, b []byte) int {
 		c.receiveRetry(now, h, b)
 		return n
 	case wire.PacketInitial:
+		if !c.server && len(h.Token) > 0 {
+			// RFC 9000, section 17.2.2: "clients that receive an Initial packet with a non-zero Token Length field MUST either
+			// discard the packet or generate a connection error".
+			c.drop(now, "initial", "unexpected_packet", n)
+			return n
+		}
 		// RFC 9000, section 14.1: "A server MUST discard an Initial packet that is carried in a UDP datagram with a
 		// payload that is smaller than the smallest allowed maximum datagram size of 1200 bytes."
 		if c.server && len(d.Payload) < wire.MinInitialSize {

@@ -18,31 +18,32 @@ import (
 // rules of its own: it sends exactly the frames it is told to, and every frame the connection sends waits in a queue until
 // the test says what it wants to see. Nothing in the connection knows of it.
 type exchange struct {
-	t       *testing.T
-	now     instant.Time
-	conn    *Conn
-	server  bool // the connection is the server
-	buf     []byte
-	story   []string // the conversation, printed when the test fails
-	queue   []sentFrame
-	sizes   []int // of the datagrams sent
-	events  []Event
-	path    Path // where the peer's datagrams come from
-	acking  bool // the peer acknowledges what it receives
-	peer    *handshake.Handshake
-	read    [wire.NumSpaces]*seal.Keys
-	write   [wire.NumSpaces]*seal.Keys
-	next    [wire.NumSpaces]int64
-	seen    [wire.NumSpaces]rangeset.Set
-	out     [wire.NumSpaces]int64  // CRYPTO bytes the peer has sent
-	in      [wire.NumSpaces]int64  // CRYPTO bytes the peer has taken
-	pending [wire.NumSpaces][]byte // CRYPTO bytes the peer's TLS has produced
-	phase   bool
-	src     wire.ConnID // the peer's, of a length that ours never has
-	dst     wire.ConnID // the connection's
-	params  wire.TransportParams
-	learned wire.TransportParams
-	header  func(h *wire.LongHeader) // changes the long headers of the peer's packets; nil: none
+	t        *testing.T
+	now      instant.Time
+	conn     *Conn
+	server   bool // the connection is the server
+	buf      []byte
+	story    []string // the conversation, printed when the test fails
+	queue    []sentFrame
+	sizes    []int // of the datagrams sent
+	events   []Event
+	path     Path // where the peer's datagrams come from
+	acking   bool // the peer acknowledges what it receives
+	peer     *handshake.Handshake
+	read     [wire.NumSpaces]*seal.Keys
+	write    [wire.NumSpaces]*seal.Keys
+	next     [wire.NumSpaces]int64
+	seen     [wire.NumSpaces]rangeset.Set
+	out      [wire.NumSpaces]int64  // CRYPTO bytes the peer has sent
+	in       [wire.NumSpaces]int64  // CRYPTO bytes the peer has taken
+	pending  [wire.NumSpaces][]byte // CRYPTO bytes the peer's TLS has produced
+	phase    bool
+	src      wire.ConnID // the peer's, of a length that ours never has
+	dst      wire.ConnID // the connection's
+	params   wire.TransportParams
+	learned  wire.TransportParams
+	header   func(h *wire.LongHeader) // changes the long headers of the peer's packets; nil: none
+	reserved byte                     // bits set in the first byte of the peer's packets
 }
 
 // sentFrame is a frame the connection sent.
@@ -213,6 +214,7 @@ func (x *exchange) packetNumbered(space wire.Space, number int64, frames ...[]by
 	payload = append(payload, make([]byte, max(0, 4-len(payload)))...)
 	if space == wire.AppSpace {
 		b := wire.AppendShortHeader(nil, x.dst.Bytes(), x.phase, number, 4)
+		b[0] |= x.reserved
 		b = append(b, payload...)
 		return x.write[space].Seal(append(b, make([]byte, 16)...)[:len(b)], 1+x.dst.Len(), 4, number)
 	}
@@ -226,6 +228,7 @@ func (x *exchange) packetNumbered(space wire.Space, number int64, frames ...[]by
 	}
 	b, at := wire.AppendLongHeader(nil, h, number, 4)
 	off := len(b) - 4
+	b[0] |= x.reserved
 	b = append(b, payload...)
 	wire.SetLength(b, at, len(b)-off+seal.Overhead)
 	return x.write[space].Seal(append(b, make([]byte, 16)...)[:len(b)], off, 4, number)
