@@ -11,6 +11,7 @@ import (
 	"github.com/godwit-net/godwit/congestion"
 	"github.com/godwit-net/godwit/internal/engine"
 	"github.com/godwit-net/godwit/internal/instant"
+	"github.com/godwit-net/godwit/internal/varint"
 	"github.com/godwit-net/godwit/internal/wire"
 	"github.com/godwit-net/godwit/qlog"
 )
@@ -42,6 +43,7 @@ type Conn struct {
 	latest  instant.Time // the last instant the core was told: its time never goes backwards
 	sending bool         // somebody holds the sending token
 	again   bool         // whoever holds it has to look again
+	sent    waitList     // those who wait until it is put down
 	timer   *time.Timer
 	armed   instant.Time // when the timer fires; 0: it is not set
 	broken  bool         // the core panicked: it is not called any more
@@ -133,12 +135,31 @@ func (c *Conn) HandleStreams(f func(*Stream)) {
 func (c *Conn) Close() error { return c.CloseWithError(0, "") }
 
 // CloseWithError closes the connection with an application error code; the peer's calls fail with an *ApplicationError
-// that carries code and reason. It does not wait for the peer. Closing twice does nothing.
+// that carries code and reason. It does not wait for the peer. Closing twice does nothing. It panics when code is above
+// 2^62-1, which no frame can carry.
 func (c *Conn) CloseWithError(code uint64, reason string) error {
+	mustFit(code)
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	c.closeAndSend(ctx, &engine.ApplicationError{Code: code, Reason: reason})
+	return nil
+}
+
+// closeAndSend closes the connection and returns when the note of it to the peer has left or ctx is done: a program may
+// exit right after, or close the socket.
+func (c *Conn) closeAndSend(ctx context.Context, err *engine.ApplicationError) {
 	c.mu.Lock()
 	defer c.leave(nil)
-	c.close(&engine.ApplicationError{Code: code, Reason: reason})
-	return nil
+	c.close(err)
+	for c.sending && c.sent.wait(&c.mu, ctx.Done()) {
+	}
+}
+
+// mustFit panics at an application error code that is no variable-length integer.
+func mustFit(code uint64) {
+	if code > varint.Max {
+		panic("BUG: application error code above 2^62-1")
+	}
 }
 
 // close ends the connection with err, which is ours, and tells the peer. mu is held.

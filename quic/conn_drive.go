@@ -93,6 +93,7 @@ func (c *Conn) pump(now instant.Time) {
 		out.free()
 	}
 	c.sending = false
+	c.sent.wake()
 	c.arm(now)
 }
 

@@ -156,9 +156,11 @@ func (e *Endpoint) Close() error {
 	if already {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	for _, c := range left {
-		c.Close()
+		c.closeAndSend(ctx, &engine.ApplicationError{})
 	}
+	cancel()
 	err := e.sock.Close()
 	<-e.reading
 	for _, c := range left {

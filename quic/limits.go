@@ -36,6 +36,10 @@ const (
 	// maxMessages is how many messages are gathered before they are sent: what one sendmmsg takes.
 	maxMessages = 32
 
+	// closeTimeout is how long Close waits for its own sends: the socket's buffer may be full, but a link that takes
+	// longer than this to empty it will not.
+	closeTimeout = 200 * time.Millisecond
+
 	// attemptTimeout is how long Dial tries an address while others are left. The last one gets what the context and
 	// Config.HandshakeTimeout leave.
 	attemptTimeout = 3 * time.Second

@@ -187,6 +187,7 @@ func (s *Stream) Close() (err error) {
 // Reset abandons the sending part: what was not delivered is dropped, and the peer's Read fails with a *StreamError
 // that carries code. After everything was delivered, or a second time, it does nothing.
 func (s *Stream) Reset(code uint64) {
+	mustFit(code)
 	c := s.conn
 	c.mu.Lock()
 	defer c.leave(nil)
@@ -202,6 +203,7 @@ func (s *Stream) Reset(code uint64) {
 
 // StopReading abandons the receiving part: the peer is asked to stop sending with code, and what has arrived is dropped.
 func (s *Stream) StopReading(code uint64) {
+	mustFit(code)
 	c := s.conn
 	c.mu.Lock()
 	defer c.leave(nil)

@@ -1,0 +1,51 @@
+package quic
+
+import (
+	"runtime"
+	"testing"
+)
+
+// TestIdleConnectionIsSmall measures what a pair of idle connections, client and server, keeps on the heap.
+func TestIdleConnectionIsSmall(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector's shadow is on the heap as well")
+	}
+	const conns, maxIdleBytes = 200, 48 << 10
+	server := listen(t, nil)
+	client, err := NewEndpoint("127.0.0.1:0", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	conf := clientTLS()
+	open := func() {
+		c, err := client.Dial(testContext(t), server.Addr().String(), conf, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := server.Accept(testContext(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ours, theirs := streams(t, c, s)
+		ours.Close()
+		theirs.Close()
+	}
+	heap := func() uint64 {
+		runtime.GC()
+		runtime.GC() // the first one empties pools, the second their victims
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc + m.StackInuse
+	}
+	open()
+	before := heap()
+	for range conns {
+		open()
+	}
+	each := int64(heap()-before) / (2 * conns)
+	t.Logf("%d bytes each", each)
+	if each > maxIdleBytes {
+		t.Errorf("an idle connection keeps %d bytes, the limit is %d", each, maxIdleBytes)
+	}
+}
