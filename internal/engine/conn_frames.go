@@ -118,11 +118,11 @@ func (c *Conn) handleFrame(now instant.Time, d Datagram, p *opened, typ uint64, 
 		}
 		return n, err
 	}
-	return c.handleControlFrame(now, typ, b)
+	return c.handleControlFrame(now, p, typ, b)
 }
 
 // handleControlFrame handles the frames that steer streams and flow control.
-func (c *Conn) handleControlFrame(now instant.Time, typ uint64, b []byte) (n int, err *TransportError) {
+func (c *Conn) handleControlFrame(now instant.Time, p *opened, typ uint64, b []byte) (n int, err *TransportError) {
 	switch typ {
 	case wire.FrameResetStream:
 		f, n := wire.ConsumeResetStream(b)
@@ -171,7 +171,7 @@ func (c *Conn) handleControlFrame(now instant.Time, typ uint64, b []byte) (n int
 	case wire.FrameRetireConnectionID:
 		seq, n := wire.ConsumeRetireConnectionID(b)
 		if n > 0 {
-			err = c.ids.handleRetire(c, seq)
+			err = c.ids.handleRetire(c, seq, p.header.DstID)
 		}
 		return n, err
 	case wire.FrameNewToken:

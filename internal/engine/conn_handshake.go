@@ -241,6 +241,7 @@ func (c *Conn) handlePeerParams(now instant.Time, encoded []byte) *TransportErro
 	if p.HasResetToken {
 		c.ids.setToken(c, 0, p.ResetToken)
 	}
+	c.ids.adoptPreferred(p.PreferredAddress)
 	c.ids.issue(c)
 	c.trace.ParametersSet(now, "remote", traceParams(&p))
 	return nil

@@ -138,20 +138,38 @@ func (x *connIDs) setToken(c *Conn, seq int64, token [16]byte) {
 	for i := range x.remote {
 		if r := &x.remote[i]; r.seq == seq {
 			r.token, r.hasToken = token, true
-			c.events.push(Event{Kind: EventTokenAdded, Token: token})
+			if i == 0 {
+				x.watch(c, EventTokenAdded)
+			}
 		}
 	}
 }
 
-// isResetToken compares in constant time (RFC 9000, section 10.3.1).
-func (x *connIDs) isResetToken(b []byte) bool {
-	found := 0
-	for i := range x.remote {
-		if x.remote[i].hasToken {
-			found |= subtle.ConstantTimeCompare(x.remote[i].token[:], b)
-		}
+// watch tells whether the token of the ID in use is to be looked out for.
+//
+// RFC 9000, section 10.3.1: "An endpoint MUST NOT check for any stateless reset tokens associated with connection IDs it
+// has not used or for connection IDs that have been retired."
+func (x *connIDs) watch(c *Conn, kind EventKind) {
+	if r := &x.remote[0]; r.hasToken {
+		c.events.push(Event{Kind: kind, Token: r.token})
 	}
-	return found == 1
+}
+
+// isResetToken compares with the token of the ID in use, in constant time (RFC 9000, section 10.3.1).
+func (x *connIDs) isResetToken(b []byte) bool {
+	r := &x.remote[0]
+	return r.hasToken && subtle.ConstantTimeCompare(r.token[:], b) == 1
+}
+
+// adoptPreferred takes the ID that came with the preferred address. We do not move there, but the server counts the ID
+// among ours, and may want it back.
+//
+// RFC 9000, section 5.1.1: "If the preferred_address transport parameter is sent, the sequence number of the supplied
+// connection ID is 1."
+func (x *connIDs) adoptPreferred(a *wire.PreferredAddress) {
+	if a != nil {
+		x.remote = append(x.remote, remoteID{seq: 1, id: a.ID, token: a.ResetToken, hasToken: true})
+	}
 }
 
 // issue gives the peer as many IDs as it is willing to keep and we to hold.
@@ -198,20 +216,24 @@ func (x *connIDs) handleNew(c *Conn, f wire.NewConnectionID) *TransportError {
 
 // retirePriorTo gives up the IDs that the peer wants back. The one in use is replaced by the oldest that is left.
 func (x *connIDs) retirePriorTo(c *Conn) *TransportError {
+	moves := x.remote[0].seq < x.retiredTo
+	if moves {
+		x.watch(c, EventTokenRemoved)
+	}
 	kept := x.remote[:0]
 	for _, r := range x.remote {
 		if r.seq >= x.retiredTo {
 			kept = append(kept, r)
 			continue
 		}
-		if r.hasToken {
-			c.events.push(Event{Kind: EventTokenRemoved, Token: r.token})
-		}
 		if err := x.addRetirement(r.seq); err != nil {
 			return err
 		}
 	}
 	x.remote = kept // never empty: the ID that came with the demand is not below it
+	if moves {
+		x.watch(c, EventTokenAdded)
+	}
 	return nil
 }
 
@@ -235,8 +257,8 @@ func (x *connIDs) addRetirement(seq int64) *TransportError {
 	return nil
 }
 
-// handleRetire takes a RETIRE_CONNECTION_ID frame, and gives the peer a new ID for the old.
-func (x *connIDs) handleRetire(c *Conn, seq int64) *TransportError {
+// handleRetire takes a RETIRE_CONNECTION_ID frame in a packet to the ID dst, and gives the peer a new ID for the old.
+func (x *connIDs) handleRetire(c *Conn, seq int64, dst []byte) *TransportError {
 	if seq >= x.localNext {
 		// RFC 9000, section 19.16: "Receipt of a RETIRE_CONNECTION_ID frame containing a sequence number greater than any
 		// previously sent to the peer MUST be treated as a connection error of type PROTOCOL_VIOLATION."
@@ -245,6 +267,12 @@ func (x *connIDs) handleRetire(c *Conn, seq int64) *TransportError {
 	for i, l := range x.local {
 		if l.seq != seq {
 			continue
+		}
+		if string(l.id.Bytes()) == string(dst) {
+			// "The sequence number specified in a RETIRE_CONNECTION_ID frame MUST NOT refer to the Destination Connection ID
+			// field of the packet in which the frame is contained. The peer MAY treat this as a connection error of type
+			// PROTOCOL_VIOLATION."
+			return violation(wire.ProtocolViolation, wire.FrameRetireConnectionID, "an ID is retired in a packet sent to it")
 		}
 		if len(x.local) == 1 {
 			x.addLocal(c, c.randomID()).send.set() // we must stay reachable
@@ -271,11 +299,7 @@ func (x *connIDs) withdraw(c *Conn) {
 	for _, l := range x.local {
 		c.events.push(Event{Kind: EventIDRetired, ID: l.id})
 	}
-	for _, r := range x.remote {
-		if r.hasToken {
-			c.events.push(Event{Kind: EventTokenRemoved, Token: r.token})
-		}
-	}
+	x.watch(c, EventTokenRemoved)
 }
 
 // owes reports whether appendTo would append anything.

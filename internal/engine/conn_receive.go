@@ -129,14 +129,16 @@ func (c *Conn) receiveShort(now instant.Time, d Datagram, b []byte) {
 		}
 		return
 	}
-	c.receiveProtected(now, d, b, incoming{typ: wire.Packet1RTT, space: wire.AppSpace})
+	in := incoming{typ: wire.Packet1RTT, space: wire.AppSpace}
+	in.header.DstID = b[1 : 1+LocalIDLen]
+	c.receiveProtected(now, d, b, in)
 }
 
 // incoming is what is known of a packet before it is opened.
 type incoming struct {
 	typ    wire.PacketType
 	space  wire.Space
-	header wire.LongHeader // of packets that have one
+	header wire.LongHeader // of a short header, DstID alone
 }
 
 // receiveProtected removes a packet's protection and handles what is inside.
