@@ -144,8 +144,8 @@ type incoming struct {
 // receiveProtected removes a packet's protection and handles what is inside.
 func (c *Conn) receiveProtected(now instant.Time, d Datagram, b []byte, in incoming) {
 	s := &c.spaces[in.space]
-	// The application's packets wait until the handshake is done, even when their keys are there: RFC 9001, section 5.7:
-	// "Servers MUST NOT process [1-RTT packets] before the TLS handshake is complete".
+	// RFC 9001, section 5.7: "A server MUST NOT process incoming 1-RTT protected packets before the TLS handshake is
+	// complete." TLS hands out the keys that would open them no earlier.
 	if s.read == nil {
 		c.keepForLater(now, d, b, in, s.discarded)
 		return
