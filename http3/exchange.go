@@ -47,10 +47,6 @@ func (x *exchange) serve() {
 	x.res.mayContinue.Store(expects && req.Body != http.NoBody)
 	srv.requests.Add(1)
 	if !x.handle() {
-		x.res.abandon()
-		x.end()
-		x.s.StopReading(uint64(h3.H3InternalError))
-		x.s.Reset(uint64(h3.H3InternalError))
 		return
 	}
 	err = x.res.finish()
@@ -65,23 +61,26 @@ func (x *exchange) serve() {
 	}
 }
 
-// handle runs the handler. It reports false when that panicked.
+// handle runs the handler. When that panics it ends the stream and reports
+// false; when that calls runtime.Goexit it does not return.
 func (x *exchange) handle() (done bool) {
 	srv := x.conn.srv
 	defer func() {
 		if done {
 			return
 		}
-		p := recover()
-		if p == http.ErrAbortHandler {
-			return
+		if p := recover(); p != http.ErrAbortHandler {
+			srv.panics.Add(1)
+			if p == nil {
+				p = "runtime.Goexit was called"
+			}
+			srv.log().Error("http3: the handler panicked", "remote", x.req.RemoteAddr, "method", x.req.Method,
+				"host", x.req.Host, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 		}
-		srv.panics.Add(1)
-		if p == nil {
-			p = "runtime.Goexit" // whoever called it; the goroutine is not ours to save
-		}
-		srv.log().Error("http3: the handler panicked", "remote", x.req.RemoteAddr, "method", x.req.Method,
-			"host", x.req.Host, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		x.res.abandon()
+		x.end()
+		x.s.StopReading(uint64(h3.H3InternalError))
+		x.s.Reset(uint64(h3.H3InternalError))
 	}()
 	handler := srv.Handler
 	if handler == nil {

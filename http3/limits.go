@@ -40,10 +40,14 @@ const (
 	// least three unidirectional streams", so waiting at all is kindness.
 	openTimeout = 5 * time.Second
 
-	// settleTimeout is how long a client may be silent before its connection is
-	// closed with data under way: some probe timeouts on a bad path.
-	settleTimeout  = 2 * time.Second
-	settleInterval = 10 * time.Millisecond
+	// settleTime is how long a client may be silent before its connection is
+	// closed in a graceful shutdown; vanishedTime is the same while it owes
+	// acknowledgments: some probe timeouts. Hit by
+	// TestRequestsAfterGOAWAYAreRejected and
+	// TestASilentClientThatVanishedDoesNotDelayShutdown.
+	settleTime     = 1 * time.Second
+	vanishedTime   = 3 * time.Second
+	settleInterval = 20 * time.Millisecond
 )
 
 // How our own memory is used.

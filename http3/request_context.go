@@ -17,7 +17,7 @@ type requestContext struct {
 	mu     sync.Mutex
 	made   context.Context
 	cancel context.CancelCauseFunc
-	stop   func() bool
+	stop   [2]func() bool
 	over   bool
 }
 
@@ -41,13 +41,15 @@ func (c *requestContext) context() context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.made == nil {
-		made, cancel := context.WithCancelCause(c.conn)
+		// Not a child of c.conn, whose cause would be package quic's.
+		made, cancel := context.WithCancelCause(context.WithoutCancel(c.conn))
 		c.made, c.cancel = made, cancel
 		if c.over {
 			cancel(context.Canceled)
-		} else {
-			stream := c.stream.Context()
-			c.stop = context.AfterFunc(stream, func() { cancel(publicError(context.Cause(stream))) })
+			return made
+		}
+		for i, from := range [...]context.Context{c.stream.Context(), c.conn} {
+			c.stop[i] = context.AfterFunc(from, func() { cancel(publicError(context.Cause(from))) })
 		}
 	}
 	return c.made
@@ -58,8 +60,12 @@ func (c *requestContext) end() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.over = true
-	if c.made != nil {
-		c.stop()
+	if c.cancel != nil {
 		c.cancel(context.Canceled)
+	}
+	for _, stop := range c.stop {
+		if stop != nil {
+			stop()
+		}
 	}
 }

@@ -22,7 +22,8 @@ type serverConn struct {
 	running  []*exchange
 	next     int64 // the ID behind the highest request stream seen
 	draining bool  // GOAWAY was sent: the connection closes with its last request
-	scanAt   int   // see admit
+	lastDone time.Time
+	scanAt   int // see admit
 	idle     *time.Timer
 	remote   string
 	tls      *tls.ConnectionState
@@ -58,8 +59,8 @@ func (c *serverConn) handleStream(s *quic.Stream) {
 		return
 	}
 	if x := c.admit(s); x != nil {
+		defer c.done(x) // even after runtime.Goexit
 		x.serve()
-		c.done(x)
 	}
 }
 
@@ -122,6 +123,7 @@ func (c *serverConn) done(x *exchange) {
 		return
 	}
 	c.running = nil
+	c.lastDone = time.Now()
 	if c.draining {
 		c.settle()
 		return
@@ -165,38 +167,39 @@ func (c *serverConn) drainLocked() {
 		return
 	}
 	c.draining = true
-	quiet := len(c.running) == 0 && c.q.Stats().InFlight == 0
+	idle := len(c.running) == 0 && c.q.Stats().InFlight == 0 && time.Since(c.lastDone) > settleTime
 	c.sendGoAway(c.next)
 	switch {
-	case quiet:
+	case idle:
 		c.close()
 	case len(c.running) == 0:
 		c.settle()
 	}
 }
 
-// settle closes the connection when the client has all that was sent: closing
-// drops what is still under way (package quic says so), the end of the last response
-// for instance. A client that is silent meanwhile has lost interest or is gone.
+// settle closes the connection when the client has had time for what was sent:
+// a close drops what is still under way, and at some clients what they have not
+// read yet. A client that heard GOAWAY and is done closes by itself; one that
+// still reads is heard, by its acknowledgments and its flow control; one that is
+// silent has lost interest or is gone.
 func (c *serverConn) settle() {
-	stats := c.q.Stats()
-	heard, quietFor := stats.PacketsReceived, time.Duration(0)
+	heard, silent := int64(-1), time.Duration(0)
 	var look func()
 	look = func() {
 		stats := c.q.Stats()
 		if stats.PacketsReceived != heard {
-			heard, quietFor = stats.PacketsReceived, 0
+			heard, silent = stats.PacketsReceived, 0
 		}
-		if stats.InFlight == 0 || quietFor >= settleTimeout {
+		if silent >= settleTime && stats.InFlight == 0 || silent >= vanishedTime {
 			c.close()
+		}
+		if c.q.Err() != nil {
 			return
 		}
-		quietFor += settleInterval
-		if c.q.Err() == nil {
-			time.AfterFunc(settleInterval, look)
-		}
+		silent += settleInterval
+		time.AfterFunc(settleInterval, look)
 	}
-	time.AfterFunc(settleInterval, look)
+	look()
 }
 
 // remoteAddr is the client's address as of the connection's first request.
