@@ -234,8 +234,8 @@ func (c *Conn) handlePeerParams(now instant.Time, encoded []byte) *TransportErro
 	p.OriginalDstID, p.InitialSrcID, p.RetrySrcID = nil, bytes.Clone(p.InitialSrcID), nil
 	c.peer = p
 	c.flow.max = p.InitialMaxData
-	c.streams.local[bidi].max = p.InitialMaxStreamsBidi
-	c.streams.local[uni].max = p.InitialMaxStreamsUni
+	c.handleMaxStreams(wire.MaxStreams{Max: p.InitialMaxStreamsBidi})
+	c.handleMaxStreams(wire.MaxStreams{Max: p.InitialMaxStreamsUni, Uni: true})
 	c.idle.negotiate(c.config.MaxIdleTimeout, p.MaxIdleTimeout)
 	c.ledger.SetMaxAckDelay(p.MaxAckDelay)
 	if p.HasResetToken {
