@@ -16,12 +16,13 @@ func (s *sendPart) write(pool *chunkPool, p []byte, limit int) int {
 		s.end += int64(n)
 	}
 	s.short = n < len(p)
+	s.noteBlocked()
 	return n
 }
 
 // hasData reports whether STREAM frames are owed. credit is what the connection's flow control still allows.
 func (s *sendPart) hasData(credit int64) bool {
-	if s.state != sendReady && s.state != sendDataSent {
+	if !s.hasBytes() {
 		return false
 	}
 	if len(s.toSend) == 0 {
@@ -32,9 +33,12 @@ func (s *sendPart) hasData(credit int64) bool {
 	return from < s.next || (from < s.max && credit > 0)
 }
 
+// hasBytes reports whether the state is one in which bytes are sent.
+func (s *sendPart) hasBytes() bool { return s.state == sendReady || s.state == sendDataSent }
+
 // hasControl reports whether frames other than STREAM are owed.
 func (s *sendPart) hasControl() bool {
-	return s.reset.isUnsent() && s.state == sendResetSent || s.blocked.isUnsent() && s.state == sendReady
+	return s.reset.isUnsent() && s.state == sendResetSent || s.blocked.isUnsent() && s.hasBytes()
 }
 
 // appendData appends one STREAM frame to the packet and reports whether it did.
@@ -81,8 +85,14 @@ func (s *sendPart) sent(c *Conn, from, end int64) {
 		c.flow.spend(end - s.next)
 		s.next = end
 	}
-	// RFC 9000, section 4.1: "A sender SHOULD send a STREAM_DATA_BLOCKED or DATA_BLOCKED frame to indicate to the
-	// receiver that it has data to write but is blocked by flow control limits."
+	s.noteBlocked()
+}
+
+// noteBlocked has the peer told, once for each limit, that there are bytes which its limit holds back.
+//
+// RFC 9000, section 4.1: "A sender SHOULD send a STREAM_DATA_BLOCKED or DATA_BLOCKED frame to indicate to the receiver
+// that it has data to write but is blocked by flow control limits."
+func (s *sendPart) noteBlocked() {
 	if s.next == s.max && s.end > s.next && !(s.blocked.isSet() && s.blockedAt == s.max) {
 		s.blockedAt = s.max
 		s.blocked.set()
@@ -99,7 +109,7 @@ func (s *stream) appendSendControl(d *datagram) bool {
 		p.reset.sentIn(d.number())
 		d.addFact(recovery.Fact{Kind: factReset, ID: s.id})
 	}
-	if p.state == sendReady && p.blocked.isUnsent() {
+	if p.blocked.isUnsent() && p.hasBytes() {
 		if !d.appendFrame(wire.AppendStreamDataBlocked(d.scratch(), wire.StreamDataBlocked{ID: s.id, Limit: p.blockedAt})) {
 			return false
 		}
