@@ -50,7 +50,7 @@ flags:
 func parseOptions() (*options, error) {
 	o := &options{size: 1 << 30}
 	f := flag.CommandLine
-	f.IntVar(&o.rounds, "n", 3, "`rounds`: how often each measurement is repeated")
+	f.IntVar(&o.rounds, "n", 3, "number of `rounds`: how often each measurement is repeated")
 	f.Var(&o.size, "size", "`bytes` of a download or upload: 1GiB, 64MiB, ...")
 	f.IntVar(&o.requests, "requests", 30000, "`number` of 1 KiB requests per measurement")
 	f.Var(&o.window, "window", "`bytes` of the stream and connection windows of both stacks (default: each one's own)")

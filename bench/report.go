@@ -155,26 +155,30 @@ func printCase(w io.Writer, c testCase, work workload, rows []summary) error {
 	}
 	fmt.Fprintf(w, "%s: %s\n", c.title, amount)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "  client -> server\trate\tCPU s client+server\tmallocs/%s client+server\tratio to quic-go\tCPU ratio\t", unit)
+	head := []string{"  client -> server", "rate", "CPU s client+server", "mallocs/" + unit + " client+server",
+		"CPU ratio", "ratio to quic-go"}
 	if !work.bulk() {
-		fmt.Fprint(t, "p50/p99 ms\t")
+		head = slices.Insert(head, 2, "p50/p99 ms")
 	}
-	fmt.Fprintln(t)
+	fmt.Fprintln(t, strings.Join(head, "\t"))
 	for _, s := range rows {
-		rate := fmt.Sprintf("%.0f/s", s.Rate)
-		if work.bulk() {
-			rate = fmt.Sprintf("%.2f Gbit/s", s.Rate/1e9)
-		}
-		ratio, cpu := "", ""
-		if s.Ratio != 0 {
-			ratio, cpu = fmt.Sprintf("%.2f %.2f", s.Ratio, s.Ratios), fmt.Sprintf("%.2f", s.CPURatio)
-		}
-		fmt.Fprintf(t, "  %s\t%s\t%.2f+%.2f\t%.1f+%.1f\t%s\t%s\t", s.pairing, rate, s.ClientCPU, s.ServerCPU,
-			s.ClientMallocs, s.ServerMallocs, ratio, cpu)
-		if !work.bulk() {
-			fmt.Fprintf(t, "%.2f/%.2f\t", s.P50, s.P99)
-		}
-		fmt.Fprintln(t)
+		fmt.Fprintln(t, strings.Join(s.cells(work), "\t"))
 	}
 	return t.Flush()
+}
+
+// cells returns the row of the table for a pairing.
+func (s *summary) cells(work workload) []string {
+	cells := []string{"  " + s.pairing.String()}
+	if work.bulk() {
+		cells = append(cells, fmt.Sprintf("%.2f Gbit/s", s.Rate/1e9))
+	} else {
+		cells = append(cells, fmt.Sprintf("%.0f/s", s.Rate), fmt.Sprintf("%.2f/%.2f", s.P50, s.P99))
+	}
+	cells = append(cells, fmt.Sprintf("%.2f+%.2f", s.ClientCPU, s.ServerCPU),
+		fmt.Sprintf("%.1f+%.1f", s.ClientMallocs, s.ServerMallocs))
+	if s.Ratio != 0 {
+		cells = append(cells, fmt.Sprintf("%.2f", s.CPURatio), fmt.Sprintf("%.2f %.2f", s.Ratio, s.Ratios))
+	}
+	return cells
 }

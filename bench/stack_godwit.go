@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/tls"
 	"net/http"
+	"strings"
 
 	"github.com/godwit-net/godwit/http3"
 	"github.com/godwit-net/godwit/quic"
@@ -23,7 +24,8 @@ func serveGodwit(conf *tls.Config, window int64, h http.Handler) (listener, erro
 		server.Close()
 		e.Close()
 	}
-	return listener{addr: e.Addr().String(), socket: e.Features(), stop: stop}, nil
+	addr := e.Addr().String()
+	return listener{addr: addr, socket: strings.TrimPrefix(e.Features(), "udp "+addr+": "), stop: stop}, nil
 }
 
 func dialGodwit(conf *tls.Config, window int64) client {
