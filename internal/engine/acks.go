@@ -75,8 +75,9 @@ func (a *ackState) appendTo(now instant.Time, d *datagram, space wire.Space) {
 	if space == wire.AppSpace {
 		f.Delay = uint64(max(now.Sub(a.largestAt), 0).Microseconds()) >> ackDelayExponent
 	}
-	d.appendAck(f, a.seen)
-	d.addFact(recovery.Fact{Kind: factAck, End: a.largest})
+	if d.appendAck(f, a.seen) {
+		d.addFact(recovery.Fact{Kind: factAck, End: a.largest})
+	}
 }
 
 // sent notes that a packet with an ACK frame went out.

@@ -156,8 +156,8 @@ func (c *Conn) fillFrames(d *datagram, space wire.Space) {
 	c.idle.appendTo(d)
 }
 
-// wantsToSend reports whether fillFrames would append anything. It only saves the work of a packet that is abandoned, and
-// may say yes too often, but never no when there is something.
+// wantsToSend reports whether fillFrames would append anything, or an acknowledgment would ask for one. It only saves the
+// work of a packet that is abandoned, and may say yes too often, but never no when there is something.
 func (c *Conn) wantsToSend(space wire.Space) bool {
 	if len(c.spaces[space].crypto.out.toSend) > 0 {
 		return true
@@ -167,7 +167,7 @@ func (c *Conn) wantsToSend(space wire.Space) bool {
 	}
 	return c.streams.data.n > 0 || c.streams.control.n > 0 || c.flow.window.announce.isUnsent() || c.flow.blocked.isUnsent() ||
 		c.shake.doneFrame.isUnsent() || c.path.owes() || c.ids.owes() ||
-		c.streams.owes() || c.idle.pingDue
+		c.streams.owes() || c.idle.pingDue || c.spaces[space].acks.wantsAnswer()
 }
 
 // wantsToSendAny reports whether there is anything to send in any space that needs the window's leave.

@@ -95,10 +95,12 @@ func (d *datagram) appendBytes(b []byte) int {
 	return n
 }
 
-// appendAck appends an ACK frame with as many ranges as fit, which asks for nothing.
-func (d *datagram) appendAck(f wire.Ack, seen rangeset.Set) {
-	d.buf = wire.AppendAck(d.buf, f, seen, min(d.limit-seal.Overhead, len(d.buf)+maxAckFrame))
-	d.current().hasAck = true
+// appendAck appends an ACK frame with as many ranges as fit, which asks for nothing; false: not even one fits.
+func (d *datagram) appendAck(f wire.Ack, seen rangeset.Set) bool {
+	n := len(d.buf)
+	d.buf = wire.AppendAck(d.buf, f, seen, min(d.limit-seal.Overhead, n+maxAckFrame))
+	d.current().hasAck = len(d.buf) > n
+	return len(d.buf) > n
 }
 
 // maxAckFrame keeps an ACK frame from filling a packet that also has data to carry.
