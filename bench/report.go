@@ -177,8 +177,8 @@ func (s *summary) cells(work workload) []string {
 	}
 	cells = append(cells, fmt.Sprintf("%.2f+%.2f", s.ClientCPU, s.ServerCPU),
 		fmt.Sprintf("%.1f+%.1f", s.ClientMallocs, s.ServerMallocs))
-	if s.Ratio != 0 {
-		cells = append(cells, fmt.Sprintf("%.2f", s.CPURatio), fmt.Sprintf("%.2f %.2f", s.Ratio, s.Ratios))
+	if s.Ratio == 0 {
+		return append(cells, "-", "-")
 	}
-	return cells
+	return append(cells, fmt.Sprintf("%.2f", s.CPURatio), fmt.Sprintf("%.2f %.2f", s.Ratio, s.Ratios))
 }
