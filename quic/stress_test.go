@@ -1,6 +1,7 @@
 package quic
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"math/rand/v2"
@@ -98,35 +99,45 @@ func abuse(s *Stream, seed uint64) {
 	s.StopReading(3)
 }
 
-// A relay is a NAT between a client and a server: it can forget its binding.
+// A relay is a NAT between a client and a server: it can forget its binding, and lose datagrams.
 type relay struct {
 	inside  *net.UDPConn // what the client talks to
 	client  atomic.Pointer[net.UDPAddr]
 	outside atomic.Pointer[net.UDPConn] // what the server sees
 	server  *net.UDPAddr
+	every   int // one datagram in so many is lost, at random, in each direction; 0: none
 }
 
-func newRelay(t *testing.T, server net.Addr) *relay {
+func newRelay(t *testing.T, server net.Addr, every int) *relay {
 	local := &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}
 	inside, err := net.ListenUDP("udp", local)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &relay{inside: inside, server: server.(*net.UDPAddr)}
+	r := &relay{inside: inside, server: server.(*net.UDPAddr), every: every}
 	t.Cleanup(func() { inside.Close() })
 	r.rebind(t)
 	go func() {
 		b := make([]byte, 64<<10)
-		for {
+		for loss := r.loss(1); ; {
 			n, from, err := inside.ReadFromUDP(b)
 			if errors.Is(err, net.ErrClosed) {
 				return
 			}
 			r.client.Store(from)
-			r.outside.Load().WriteToUDP(b[:n], r.server)
+			if !loss() {
+				r.outside.Load().WriteToUDP(b[:n], r.server)
+			}
 		}
 	}()
 	return r
+}
+
+// loss says of one datagram after another whether it gets lost. Strict turns would not do: they can fall into step with
+// the probes, and lose every acknowledgment there is.
+func (r *relay) loss(seed uint64) func() bool {
+	dice := rand.New(rand.NewPCG(seed, 2))
+	return func() bool { return r.every > 0 && dice.IntN(r.every) == 0 }
 }
 
 // rebind takes a new port towards the server; what still comes to the old one is lost.
@@ -141,12 +152,12 @@ func (r *relay) rebind(t *testing.T) {
 	}
 	go func() {
 		b := make([]byte, 64<<10)
-		for {
+		for loss := r.loss(2); ; {
 			n, _, err := outside.ReadFromUDP(b)
 			if errors.Is(err, net.ErrClosed) {
 				return
 			}
-			if n > 0 {
+			if n > 0 && !loss() {
 				r.inside.WriteToUDP(b[:n], r.client.Load())
 			}
 		}
@@ -155,7 +166,7 @@ func (r *relay) rebind(t *testing.T) {
 
 func TestConnectionFollowsItsClientToAnotherPort(t *testing.T) {
 	e := listen(t, nil)
-	nat := newRelay(t, e.Addr())
+	nat := newRelay(t, e.Addr(), 0)
 	c, err := Dial(testContext(t), nat.inside.LocalAddr().String(), clientTLS(), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -186,5 +197,30 @@ func TestConnectionFollowsItsClientToAnotherPort(t *testing.T) {
 	}
 	if n := s.Stats().PathChanges; n != 1 {
 		t.Errorf("%d path changes", n)
+	}
+}
+
+func TestTransfersSurviveLoss(t *testing.T) {
+	for _, every := range []int{5, 20, 100} {
+		e := listen(t, nil)
+		go echo(e)
+		nat := newRelay(t, e.Addr(), every)
+		c, err := Dial(testContext(t), nat.inside.LocalAddr().String(), clientTLS(), nil)
+		if err != nil {
+			t.Fatalf("one in %d lost: %v", every, err)
+		}
+		s, err := c.OpenStream(testContext(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := randomBytes(256 << 10)
+		go s.WriteFinal(want)
+		if got, err := io.ReadAll(s); !bytes.Equal(got, want) || err != nil {
+			t.Errorf("one in %d lost: %d bytes came back of %d, %v", every, len(got), len(want), err)
+		}
+		if lost := c.Stats().PacketsLost; lost == 0 && every < 100 {
+			t.Errorf("one in %d lost, and nobody noticed", every)
+		}
+		c.Close()
 	}
 }
