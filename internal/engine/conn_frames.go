@@ -91,7 +91,7 @@ func (c *Conn) handleFrame(now instant.Time, d Datagram, p *opened, typ uint64, 
 	case wire.FramePathChallenge:
 		data, n := wire.ConsumePathChallenge(b)
 		if n > 0 {
-			c.path.handleChallenge(d.Path, data)
+			c.path.handleChallenge(d, data)
 		}
 		return n, nil
 	case wire.FramePathResponse:

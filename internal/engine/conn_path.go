@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"time"
+
 	"github.com/godwit-net/godwit/internal/instant"
 	"github.com/godwit-net/godwit/internal/recovery"
 	"github.com/godwit-net/godwit/internal/wire"
@@ -23,6 +25,7 @@ type pathState struct {
 
 	answer     [8]byte // of the PATH_RESPONSE that is owed; a newer challenge replaces an older one
 	answerPath Path
+	answerRoom int // bytes that may be sent there in answer
 	answerDue  bool
 }
 
@@ -57,9 +60,10 @@ func (p *pathState) credit(c *Conn, now instant.Time, from Path, size int) {
 	c.ledger.SetAmplificationLimited(now, p.blocked(c))
 }
 
-// handleChallenge takes a PATH_CHALLENGE: its answer goes back where it came from.
-func (p *pathState) handleChallenge(from Path, data [8]byte) {
-	p.answer, p.answerPath, p.answerDue = data, from, true
+// handleChallenge takes a PATH_CHALLENGE in a datagram d: its answer goes back where it came from.
+func (p *pathState) handleChallenge(d Datagram, data [8]byte) {
+	p.answer, p.answerPath, p.answerDue = data, d.Path, true
+	p.answerRoom = 3 * len(d.Payload)
 }
 
 // handleResponse takes a PATH_RESPONSE.
@@ -94,21 +98,28 @@ func (p *pathState) follow(c *Conn, now instant.Time, to Path, size int) {
 		p.revert(c, now) // it is back where it was
 		return
 	}
-	samePlace := to.Remote.Addr() == p.Remote.Addr()
-	p.Path = to
+	p.deadline = now.Add(3 * max(c.ledger.PTO(), untriedPTO))
+	p.moveTo(c, now, to)
 	p.validated, p.received, p.sent = false, int64(size), 0
 	c.rand.Read(p.challenge[:])
 	p.challengeState.set()
-	p.deadline = now.Add(3 * c.ledger.PTO())
-	// RFC 9000, section 9.4: congestion control and the RTT start anew "unless the only change in the peer's address is its
-	// port number".
-	if samePlace {
-		c.ledger.Migrated(now, true, nil)
-	} else {
-		c.ledger.Migrated(now, false, c.config.Controller(c.config.DatagramSize))
-	}
 	c.ledger.SetAmplificationLimited(now, p.blocked(c))
 	c.stats.PathChanges++
+}
+
+// untriedPTO is the probe timeout of a path of which nothing is known. RFC 9000, section 8.2.4: "A value of three times the
+// larger of the current PTO or the PTO for the new path (using kInitialRtt, as defined in [QUIC-RECOVERY]) is RECOMMENDED."
+const untriedPTO = 3*333*time.Millisecond + maxAckDelay
+
+// moveTo changes the addresses.
+//
+// RFC 9000, section 9.4: congestion control and the RTT start anew "unless the only change in the peer's address is its
+// port number".
+func (p *pathState) moveTo(c *Conn, now instant.Time, to Path) {
+	if to.Remote.Addr() != p.Remote.Addr() {
+		c.ledger.Migrated(now, false, c.config.Controller(c.config.DatagramSize))
+	}
+	p.Path = to
 	c.trace.PathAssigned(now, p.Local, p.Remote)
 	c.events.push(Event{Kind: EventPathChanged})
 }
@@ -122,11 +133,10 @@ func (p *pathState) expire(c *Conn, now instant.Time) {
 
 // revert returns to the last path that was proved (RFC 9000, section 9.3.2).
 func (p *pathState) revert(c *Conn, now instant.Time) {
-	p.Path, p.deadline = p.previous, instant.Never
+	p.deadline = instant.Never
 	p.challengeState.clear()
+	p.moveTo(c, now, p.previous)
 	c.validated(now)
-	c.trace.PathAssigned(now, p.Local, p.Remote)
-	c.events.push(Event{Kind: EventPathChanged})
 }
 
 // composeProbe writes an answer that has to go another way than everything else.
@@ -135,7 +145,9 @@ func (p *pathState) composeProbe(c *Conn, now instant.Time, buf []byte) (Transmi
 		return Transmit{}, false
 	}
 	d := &c.draft
-	d.begin(buf, min(len(buf), minDatagramSize))
+	// RFC 9000, section 8.2.2: "an endpoint MUST NOT expand the datagram containing the PATH_RESPONSE if the resulting data
+	// exceeds the anti-amplification limit."
+	d.begin(buf, min(len(buf), minDatagramSize, p.answerRoom))
 	if !c.openPacket(d, wire.AppSpace) || !p.appendAnswer(d) {
 		return Transmit{}, false
 	}

@@ -25,7 +25,8 @@ type exchange struct {
 	buf      []byte
 	story    []string // the conversation, printed when the test fails
 	queue    []sentFrame
-	sizes    []int // of the datagrams sent
+	sizes    []int  // of the datagrams sent
+	paths    []Path // and where they went
 	events   []Event
 	path     Path // where the peer's datagrams come from
 	acking   bool // the peer acknowledges what it receives
@@ -286,6 +287,7 @@ func (x *exchange) drain() {
 		for b := x.buf[:t.Size]; len(b) > 0; {
 			n := min(len(b), t.Segment)
 			x.sizes = append(x.sizes, n)
+			x.paths = append(x.paths, t.Path)
 			x.hear(bytes.Clone(b[:n]))
 			b = b[n:]
 		}
