@@ -163,6 +163,16 @@ func (s share) write(t *testing.T, name, content string) {
 	}
 }
 
+// read is the content of a file in the folder.
+func (s share) read(t *testing.T, name string) string {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(s.host, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
 // TestPeersAreInstalled reports every peer and its version.
 func TestPeersAreInstalled(t *testing.T) {
 	for _, p := range []*peer{curl, nginx, haproxy, aioquicClient, aioquicServer, tshark, caddy, chromium,

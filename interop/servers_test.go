@@ -14,6 +14,7 @@ import (
 // server is a server of others, started by a test, with what it has to offer.
 type server struct {
 	*site
+	dir   share  // what it serves files from, if it does
 	hello string // a path that answers with the greeting
 	large string // a path that answers with blob(size)
 	size  int64
@@ -87,7 +88,7 @@ func running(t *testing.T, s *server, cmd *exec.Cmd) *server {
 func startNginx(t *testing.T, directives string) *server {
 	dir, large := documents(t, 100*MiB)
 	o, to := startOrigin(t)
-	s := &server{site: newSite(freePort(t)), hello: "/hello", large: large, size: 100 * MiB, sum: "/origin/sum"}
+	s := &server{site: newSite(freePort(t)), dir: dir, hello: "/hello", large: large, size: 100 * MiB, sum: "/origin/sum"}
 	s.origin = o
 	// One process: then ending it by its ID ends all of it. (A master with workers differs in nothing that is tested.)
 	dir.write(t, "nginx.conf", strings.NewReplacer("DIR", dir.peer, "CA", ca.peer, "PORT", s.port, "TO", to, "MORE", directives).Replace(`
@@ -115,7 +116,7 @@ http {
 func startCaddy(t *testing.T) *server {
 	dir, large := documents(t, 100*MiB)
 	o, to := startOrigin(t)
-	s := &server{site: newSite(freePort(t)), hello: "/hello", large: large, size: 100 * MiB, sum: "/origin/sum"}
+	s := &server{site: newSite(freePort(t)), dir: dir, hello: "/hello", large: large, size: 100 * MiB, sum: "/origin/sum"}
 	s.origin = o
 	dir.write(t, "Caddyfile", strings.NewReplacer("DIR", dir.host, "CA", ca.host, "PORT", s.port, "TO", to).Replace(`
 {
@@ -175,7 +176,7 @@ backend origin
 // startAioquic starts aioquic's example server. It is Python: what is large for it is smaller.
 func startAioquic(t *testing.T, flags ...string) *server {
 	dir, large := documents(t, 5*MiB)
-	s := &server{site: newSite(freePort(t)), hello: "/hello", large: large, size: 5 * MiB, echo: "/echo"}
+	s := &server{site: newSite(freePort(t)), dir: dir, hello: "/hello", large: large, size: 5 * MiB, echo: "/echo"}
 	cmd := aioquicServer.command(append([]string{"--certificate", ca.peer + "/" + certFile, "--private-key", ca.peer + "/" + keyFile,
 		"--host", "127.0.0.1", "--port", s.port}, flags...)...)
 	cmd.Env = append(cmd.Env, "STATIC_ROOT="+dir.peer, "PYTHONDONTWRITEBYTECODE=1")
@@ -184,7 +185,7 @@ func startAioquic(t *testing.T, flags ...string) *server {
 
 func startNgtcp2(t *testing.T, flags ...string) *server {
 	dir, large := documents(t, 100*MiB)
-	s := &server{site: newSite(freePort(t)), hello: "/hello", large: large, size: 100 * MiB}
+	s := &server{site: newSite(freePort(t)), dir: dir, hello: "/hello", large: large, size: 100 * MiB}
 	return running(t, s, osslServer.command(append(flags, "--quiet", "--htdocs="+dir.peer, "127.0.0.1", s.port,
 		ca.peer+"/"+keyFile, ca.peer+"/"+certFile)...))
 }
