@@ -126,7 +126,7 @@ func parseKey(text []byte) (k *Key, why string) {
 	}
 	block, rest := pem.Decode(text)
 	if block == nil || block.Type != keyFileType {
-		if bytes.Contains(text, []byte(keyFileType)) {
+		if bytes.Contains(text, []byte(keyFileType)) || len(bytes.TrimSpace(text)) == 0 {
 			return nil, damaged
 		}
 		return nil, "it is not a tunnel key: name another with --key"
