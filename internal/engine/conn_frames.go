@@ -231,7 +231,9 @@ func (c *Conn) handleAckFrame(now instant.Time, space wire.Space, b []byte) (int
 		c.ledger.SetPeerValidated(now)
 	}
 	if space == wire.AppSpace {
-		c.phase.acknowledged(f.Largest)
+		if err := c.phase.acknowledged(f.Largest); err != nil {
+			return n, err
+		}
 	}
 	c.paceAt = instant.Never
 	return n, nil

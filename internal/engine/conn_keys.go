@@ -24,6 +24,7 @@ type keyPhase struct {
 	sealLimit  int64
 	forgeLimit int64
 	updates    int
+	overtaken  bool // the packet being handled was opened with oldRead
 }
 
 // start takes the first pair of application keys.
@@ -39,12 +40,13 @@ func (c *Conn) openPhase(now instant.Time, s *space, b []byte, hdrLen int, numbe
 	k := &c.phase
 	bit := b[0]&keyPhaseBit != 0
 	keys, update := s.read, false
+	k.overtaken = false
 	switch {
 	case bit == k.phase:
 	case k.oldRead != nil && (k.firstRead < 0 || number < k.firstRead):
 		// RFC 9001, section 6.5: "a recovered packet number that is lower than any packet number from the current key
 		// phase uses the previous packet protection keys".
-		keys = k.oldRead
+		keys, k.overtaken = k.oldRead, true
 	default:
 		keys, update = k.nextRead, true
 	}
@@ -59,8 +61,10 @@ func (c *Conn) openPhase(now instant.Time, s *space, b []byte, hdrLen int, numbe
 		return nil, nil
 	}
 	if update {
-		if k.firstSent > 0 && !k.confirmed && k.firstRead < 0 {
-			// The peer answers our update with a second one before it has acknowledged anything of ours.
+		if k.updates > 0 && c.ledger.Next(wire.AppSpace) == k.firstSent {
+			// RFC 9001, section 6.2: "If an endpoint detects a second update before it has sent any packets with updated keys
+			// containing an acknowledgment for the packet that initiated the key update, it indicates that its peer has updated
+			// keys twice without awaiting confirmation."
 			return nil, violation(wire.KeyUpdateError, 0, "the peer updated its keys twice")
 		}
 		c.updateKeys(now, s, true)
@@ -101,11 +105,19 @@ func (k *keyPhase) expire(now instant.Time) {
 	}
 }
 
-// acknowledged notes that the peer has a packet of ours.
-func (k *keyPhase) acknowledged(largest int64) {
-	if largest >= k.firstSent {
-		k.confirmed = true
+// acknowledged notes that the peer has a packet of ours, as the packet being handled says.
+func (k *keyPhase) acknowledged(largest int64) *TransportError {
+	if largest < k.firstSent {
+		return nil
 	}
+	if k.overtaken {
+		// RFC 9001, section 6.2: "An endpoint that receives an acknowledgment that is carried in a packet protected with old
+		// keys where any acknowledged packet was protected with newer keys MAY treat that as a connection error of type
+		// KEY_UPDATE_ERROR." Let through, it would have us wear out keys that we could never replace.
+		return violation(wire.KeyUpdateError, wire.FrameAck, "new keys are acknowledged in old ones")
+	}
+	k.confirmed = true
+	return nil
 }
 
 // updateIfWorn updates the keys long before they have protected as many packets as they may (RFC 9001, section 6.6).

@@ -1,0 +1,210 @@
+package engine
+
+import (
+	"testing"
+	"time"
+
+	"github.com/godwit-net/godwit/internal/seal"
+	"github.com/godwit-net/godwit/internal/wire"
+)
+
+// peerPhase is one key phase of the peer's.
+type peerPhase struct {
+	bit         bool
+	write, read *seal.Keys
+}
+
+func (x *exchange) keyPhase() peerPhase {
+	return peerPhase{x.phase, x.write[wire.AppSpace], x.read[wire.AppSpace]}
+}
+
+func (p peerPhase) next() peerPhase { return peerPhase{!p.bit, p.write.Next(), p.read.Next()} }
+
+func (x *exchange) use(p peerPhase) { x.phase, x.write[wire.AppSpace], x.read[wire.AppSpace] = p.bit, p.write, p.read }
+
+// sendIn makes the peer send in the phase p.
+func (x *exchange) sendIn(p peerPhase, frames ...[]byte) []byte {
+	x.phase, x.write[wire.AppSpace] = p.bit, p.write
+	return x.packet(wire.AppSpace, frames...)
+}
+
+func TestAKeyUpdateOfThePeersIsFollowed(t *testing.T) {
+	// RFC 9001, section 6.2: "the endpoint MUST update its send keys to the corresponding key phase in response".
+	x := newExchange(t, true).handshake()
+	old := x.keyPhase()
+	overtaken := x.packet(wire.AppSpace, streamFrame(0, 0, "a", false))
+	x.use(old.next()) // to read and write: what comes back must be in the new phase to open
+	x.receive(wire.AppSpace, streamFrame(0, 1, "b", false))
+	x.receive(wire.AppSpace, streamFrame(0, 2, "c", false))
+	x.wantAck("the packet is acknowledged in the new phase", "ack [2,3) [0,1)")
+	if x.conn.Stats().KeyUpdates != 1 {
+		t.Fatalf("%d updates", x.conn.Stats().KeyUpdates)
+	}
+	x.receiveDatagram(overtaken)
+	x.wantRead("a packet of the old phase that was overtaken is read", 0, "abc", false)
+	if x.conn.Stats().KeyUpdates != 1 {
+		t.Error("and updates nothing")
+	}
+
+	x.ack(wire.AppSpace)
+	x.use(x.keyPhase().next())
+	x.receive(wire.AppSpace, streamFrame(0, 3, "d", false))
+	x.receive(wire.AppSpace, ping)
+	x.wantRead("a second update follows", 0, "d", false)
+	if x.conn.Stats().KeyUpdates != 2 || x.conn.Err() != nil {
+		t.Errorf("%d updates, %v", x.conn.Stats().KeyUpdates, x.conn.Err())
+	}
+}
+
+func TestOldKeysGoAfterThreeProbeTimeouts(t *testing.T) {
+	// RFC 9001, section 6.5.
+	x := newExchange(t, true).handshake()
+	old := x.keyPhase()
+	overtaken := x.packet(wire.AppSpace, ping)
+	x.use(old.next())
+	x.receive(wire.AppSpace, ping)
+	x.advance(3*x.conn.ledger.PTO() + time.Millisecond)
+	if x.conn.phase.oldRead != nil {
+		t.Error("they are still there")
+	}
+	x.wantDropped("a packet of theirs cannot be opened any more", overtaken)
+	if x.conn.Err() != nil {
+		t.Error(x.conn.Err())
+	}
+}
+
+func TestTwoKeyUpdatesWithoutAnAnswerAreAnError(t *testing.T) {
+	// RFC 9001, section 6.2: "If an endpoint detects a second update before it has sent any packets with updated keys
+	// containing an acknowledgment for the packet that initiated the key update, it indicates that its peer has updated
+	// keys twice without awaiting confirmation. An endpoint MAY treat such consecutive key updates as a connection error of
+	// type KEY_UPDATE_ERROR."
+	x := newExchange(t, true).handshake()
+	first := x.keyPhase().next()
+	x.use(first)
+	b := x.packet(wire.AppSpace, ping)
+	second := x.sendIn(first.next(), ping)
+	x.conn.Receive(x.now, Datagram{Payload: b, Path: x.path})
+	x.conn.Receive(x.now, Datagram{Payload: second, Path: x.path})
+	x.use(first)
+	x.drain()
+	x.wantClose("updates without waiting", wire.KeyUpdateError)
+}
+
+func TestOurOwnKeyUpdate(t *testing.T) {
+	// RFC 9001, sections 6.1, 6.5 and 6.6.
+	x := newExchange(t, false).handshake()
+	old := x.keyPhase()
+	x.conn.phase.sealed = x.conn.phase.sealLimit / 2
+	x.read[wire.AppSpace] = old.read.Next()
+	x.conn.Write(x.now, x.open(), []byte("a"))
+	x.drain()
+	x.want("worn keys are replaced", wire.AppSpace, "stream 0 [0,1)")
+	if x.conn.Stats().KeyUpdates != 1 {
+		t.Fatalf("%d updates", x.conn.Stats().KeyUpdates)
+	}
+	x.receiveDatagram(x.sendIn(old, streamFrame(1, 0, "b", false)))
+	x.wantRead("a peer that does not know yet is understood", 1, "b", false)
+
+	x.conn.phase.sealed = x.conn.phase.sealLimit / 2
+	x.conn.Write(x.now, x.open(), []byte("a"))
+	x.drain()
+	if x.conn.Stats().KeyUpdates != 1 {
+		t.Error("it updates again before the first update was acknowledged")
+	}
+	x.write[wire.AppSpace], x.phase = old.next().write, old.next().bit
+	x.ack(wire.AppSpace)
+	x.conn.Write(x.now, x.open(), []byte("a"))
+	x.drain()
+	if x.conn.Stats().KeyUpdates != 1 {
+		t.Error("it updates again while packets of the old phase may come")
+	}
+	x.ack(wire.AppSpace)
+	x.advance(3*x.conn.ledger.PTO() + time.Second)
+	x.read[wire.AppSpace] = x.read[wire.AppSpace].Next()
+	x.conn.Write(x.now, x.open(), []byte("a"))
+	x.drain()
+	if x.conn.Stats().KeyUpdates != 2 {
+		t.Errorf("%d updates when the time has come", x.conn.Stats().KeyUpdates)
+	}
+}
+
+func TestNewKeysAreNotAcknowledgedInOldOnes(t *testing.T) {
+	// RFC 9001, section 6.2: "An endpoint that receives an acknowledgment that is carried in a packet protected with old keys
+	// where any acknowledged packet was protected with newer keys MAY treat that as a connection error of type
+	// KEY_UPDATE_ERROR." Were it let through, the peer could have us wear out one key.
+	x := newExchange(t, false).handshake()
+	old := x.keyPhase()
+	x.conn.phase.sealed = x.conn.phase.sealLimit / 2
+	x.read[wire.AppSpace] = old.read.Next()
+	x.conn.Write(x.now, x.open(), []byte("a"))
+	x.drain()
+	x.receiveDatagram(x.sendIn(old, wire.AppendAck(nil, wire.Ack{}, x.seen[wire.AppSpace], 100)))
+	x.wantClose("the peer has received our update but does not answer it", wire.KeyUpdateError)
+}
+
+func TestForgeriesAreLimited(t *testing.T) {
+	// RFC 9001, section 6.6.
+	x := newExchange(t, true).handshake()
+	x.conn.phase.forgeLimit = 3
+	for i := range 4 {
+		if x.conn.Err() != nil {
+			t.Fatalf("closed after %d forgeries", i)
+		}
+		b := x.packet(wire.AppSpace, ping)
+		b[len(b)-1] ^= 1
+		x.receiveDatagram(b)
+	}
+	x.wantClose("too many packets that are not authentic", wire.AEADLimitReached)
+}
+
+func TestAForgedKeyPhaseUpdatesNothing(t *testing.T) {
+	x := newExchange(t, true).handshake()
+	b := x.packet(wire.AppSpace, ping)
+	b[0] ^= 0x04
+	x.wantDropped("a flipped bit", b)
+	if x.conn.Stats().KeyUpdates != 0 {
+		t.Error("the keys were updated")
+	}
+}
+
+func TestTLSKeyUpdateIsAnError(t *testing.T) {
+	// RFC 9001, section 6: "Endpoints MUST treat the receipt of a TLS KeyUpdate message as a connection error of type
+	// 0x010a".
+	x := newExchange(t, false).handshake()
+	x.receive(wire.AppSpace, wire.AppendCrypto(nil, wire.Crypto{Offset: x.out[wire.AppSpace], Data: []byte{24, 0, 0, 1, 0}}))
+	x.wantClose("a TLS KeyUpdate message", 0x10a)
+}
+
+func TestCryptoBufferIsBounded(t *testing.T) {
+	// RFC 9000, section 7.5.
+	for _, space := range []wire.Space{wire.InitialSpace, wire.AppSpace} {
+		x := newExchange(t, true)
+		off := int64(0)
+		if space == wire.AppSpace {
+			x.handshake()
+			off = x.conn.spaces[space].crypto.in.read
+		}
+		x.receive(space, wire.AppendCrypto(nil, wire.Crypto{Offset: off + maxCryptoBuffer - 1, Data: []byte{1}}))
+		if x.conn.Err() != nil {
+			t.Fatalf("%s: the last byte that fits: %v", space, x.conn.Err())
+		}
+		x.receive(space, wire.AppendCrypto(nil, wire.Crypto{Offset: off + maxCryptoBuffer, Data: []byte{1}}))
+		x.wantClose("handshake data beyond the buffer", wire.CryptoBufferExceeded)
+	}
+}
+
+func TestHandshakeDataOfAPastLevelIsAnError(t *testing.T) {
+	// RFC 9001, section 4.1.3.
+	x := newExchange(t, false)
+	x.early(ping)
+	end := x.conn.spaces[wire.InitialSpace].crypto.in.read
+	x.receive(wire.InitialSpace, wire.AppendCrypto(nil, wire.Crypto{Offset: end - 1, Data: []byte{1}}))
+	if x.conn.Err() != nil {
+		t.Fatalf("a repetition: %v", x.conn.Err())
+	}
+	if x.conn.spaces[wire.InitialSpace].discarded {
+		t.Skip("the space is gone")
+	}
+	x.receive(wire.InitialSpace, wire.AppendCrypto(nil, wire.Crypto{Offset: end, Data: []byte{1}}))
+	x.wantClose("new data", wire.ProtocolViolation)
+}
