@@ -23,33 +23,14 @@ type Conn struct {
 	began  instant.Time
 	trace  *traceFile // nil: no qlog; set before the connection is published
 
-	// Of the endpoint's reader, which alone looks at it.
-	touched bool
-
-	// Under ep.mu.
-	handshaking bool // workers drive it, through the inbox
-	queued      bool // a worker has it, or it is in the queue for one
-	admitted    bool // its handshake is done, or it is over: the worker hands it to the reader
-	live        bool // counted in ep.live
-	inbox       []parcel
-	first       *engine.Incoming // what the connection is made from; nil for a client
-	ids         []wire.ConnID
-	tokens      [][16]byte
+	touched bool // of the endpoint's reader, which alone looks at it
+	member       // under ep.mu
 
 	mu sync.Mutex
 
-	// Under mu: the engine and the clockwork around it.
-	core    *engine.Conn
-	latest  instant.Time // the last instant the core was told: its time never goes backwards
-	sending bool         // somebody holds the sending token
-	again   bool         // whoever holds it has to look again
-	sent    waitList     // those who wait until it is put down
-	timer   *time.Timer
-	armed   instant.Time // when the timer fires; 0: it is not set
-	broken  bool         // the core panicked: it is not called any more
-	gone    bool         // drained or broken: the endpoint has forgotten it
+	clockwork // under mu, as all that follows
 
-	// Under mu: what the application sees.
+	// What the application sees.
 	err       error
 	handshook bool
 	took      time.Duration // what the handshake took
@@ -64,6 +45,31 @@ type Conn struct {
 	handle    func(*Stream)
 	ctx       context.Context
 	cancel    context.CancelCauseFunc
+}
+
+// member is what the endpoint knows of a connection.
+type member struct {
+	handshaking bool // workers drive it, through the inbox
+	queued      bool // a worker has it, or it is in the queue for one
+	admitted    bool // its handshake is done, or it is over: the worker hands it to the reader
+	live        bool // counted in Endpoint.live
+	inbox       []parcel
+	first       *engine.Incoming // what the connection is made from; nil for a client, and once it is made
+	ids         []wire.ConnID
+	tokens      [][16]byte
+}
+
+// clockwork is the core and what drives it.
+type clockwork struct {
+	core    *engine.Conn
+	latest  instant.Time // the last instant the core was told: its time never goes backwards
+	sending bool         // somebody holds the sending token
+	again   bool         // whoever holds it has to look again
+	sent    waitList     // those who wait until it is put down
+	timer   *time.Timer
+	armed   instant.Time // when the timer fires; 0: it is not set
+	broken  bool         // the core panicked: it is not called any more
+	gone    bool         // drained or broken: the endpoint has forgotten it
 }
 
 // OpenStream opens a bidirectional stream; it waits while the peer's limit allows no further one. The peer learns of

@@ -74,16 +74,27 @@ func (c *Conn) flush(now instant.Time, patient bool) {
 		c.mu.Lock()
 		now = c.now()
 	}
-	c.pump(now)
+	c.pump(now, maxRounds)
 }
 
 // pump sends until nobody leaves a note any more, and puts the sending token down. mu is held, as for flush.
-func (c *Conn) pump(now instant.Time) {
+//
+// On a busy connection there is always another note. Whoever sends for the others would never come back to what it was
+// called for, the reader to its socket or a goroutine to its request, so after a few rounds the token goes to a goroutine
+// made for it, which ends with the notes.
+func (c *Conn) pump(now instant.Time, rounds int) {
 	if c.again {
 		out := newOutbox()
 		for c.again && !c.broken {
+			if rounds == 0 {
+				out.free()
+				go c.carryOn()
+				return
+			}
+			rounds--
 			c.compose(now, out)
 			if len(out.msgs) > 0 {
+				c.arm(now) // while there is always another note, the deadlines still hold
 				c.mu.Unlock()
 				c.ep.send(out)
 				c.mu.Lock()
@@ -95,6 +106,15 @@ func (c *Conn) pump(now instant.Time) {
 	c.sending = false
 	c.sent.wake()
 	c.arm(now)
+}
+
+// carryOn takes the token over from a pump that had to go.
+func (c *Conn) carryOn() {
+	c.mu.Lock()
+	defer c.leave(nil)
+	if !c.broken {
+		c.pump(c.now(), -1)
+	}
 }
 
 // compose fills out with what the core has to send, as far as there is room, and tells what happened meanwhile. The
@@ -183,5 +203,5 @@ func (c *Conn) settle(now instant.Time) {
 	if c.broken {
 		return
 	}
-	c.pump(c.at(now))
+	c.pump(c.at(now), maxRounds)
 }

@@ -81,6 +81,7 @@ func (c *Conn) refuse() {
 	err := &engine.TransportError{Code: wire.ConnectionRefused, Reason: "too many connections wait to be accepted"}
 	c.end(err)
 	c.core.Abort(c.latest, err.Code, err.Reason)
+	c.again = true // whoever sends now, or next, has composed already
 }
 
 // end makes the connection's end known to the application: every waiting call returns err. The core may still have to

@@ -23,6 +23,7 @@ type DialError struct {
 	Err      error
 }
 
+// Error names the address, and tells silence from failure.
 func (e *DialError) Error() string {
 	timeout := errors.Is(e.Err, ErrHandshakeTimeout) || errors.Is(e.Err, context.DeadlineExceeded)
 	if timeout && !e.Answered {

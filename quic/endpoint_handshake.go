@@ -25,7 +25,7 @@ func (e *Endpoint) begin(now instant.Time, in engine.Incoming, d engine.Datagram
 	case e.halfOpen >= maxHalfOpen:
 		return dropHalfOpen
 	}
-	c := &Conn{ep: e, began: now, first: &in, path: d.Path}
+	c := &Conn{ep: e, began: now, path: d.Path, member: member{first: &in}}
 	if !e.addLocked(c) {
 		return dropShutdown
 	}

@@ -36,6 +36,10 @@ const (
 	// maxMessages is how many messages are gathered before they are sent: what one sendmmsg takes.
 	maxMessages = 32
 
+	// maxRounds is how many times a goroutine composes and sends, for itself and for those who left notes, before it
+	// hands the sending token on.
+	maxRounds = 4
+
 	// closeTimeout is how long Close waits for its own sends: the socket's buffer may be full, but a link that takes
 	// longer than this to empty it will not.
 	closeTimeout = 200 * time.Millisecond

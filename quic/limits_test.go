@@ -64,7 +64,7 @@ func TestHalfOpenConnectionsAreBounded(t *testing.T) {
 
 func TestInboxIsBounded(t *testing.T) {
 	e := listen(t, nil)
-	c := &Conn{ep: e, handshaking: true, queued: true} // as if a worker had it
+	c := &Conn{ep: e, member: member{handshaking: true, queued: true}} // as if a worker had it
 	e.mu.Lock()
 	for range 2 * maxInbox {
 		e.post(c, engine.Datagram{Payload: make([]byte, 1200)})
