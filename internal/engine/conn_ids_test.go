@@ -6,7 +6,7 @@ import (
 	"github.com/godwit-net/godwit/internal/wire"
 )
 
-func token(n byte) (t [16]byte) {
+func resetToken(n byte) (t [16]byte) {
 	for i := range t {
 		t[i] = n
 	}
@@ -16,7 +16,7 @@ func token(n byte) (t [16]byte) {
 // newID makes a NEW_CONNECTION_ID frame of the peer's.
 func newID(seq, retirePriorTo int64) []byte {
 	return wire.AppendNewConnectionID(nil, wire.NewConnectionID{
-		Seq: seq, RetirePriorTo: retirePriorTo, ID: peerID(seq), ResetToken: token(byte(seq)),
+		Seq: seq, RetirePriorTo: retirePriorTo, ID: peerID(seq), ResetToken: resetToken(byte(seq)),
 	})
 }
 
@@ -65,17 +65,17 @@ func TestRetirePriorToMovesTheIDInUse(t *testing.T) {
 func TestResetTokensAreWatchedForWhileTheirIDIsUsed(t *testing.T) {
 	// RFC 9000, section 10.3.1: "An endpoint MUST NOT check for any stateless reset tokens associated with connection IDs
 	// it has not used or for connection IDs that have been retired."
-	x := newExchange(t, false, withParams(func(p *wire.TransportParams) { p.HasResetToken, p.ResetToken = true, token(100) }))
+	x := newExchange(t, false, withParams(func(p *wire.TransportParams) { p.HasResetToken, p.ResetToken = true, resetToken(100) }))
 	x.playHandshake()
-	if got := x.tokens(); len(got) != 1 || got[0] != token(100) {
+	if got := x.tokens(); len(got) != 1 || got[0] != resetToken(100) {
 		t.Fatalf("after the handshake %x is watched for", got)
 	}
 	x.receive(wire.AppSpace, newID(1, 0))
-	if got := x.tokens(); len(got) != 1 || got[0] != token(100) {
+	if got := x.tokens(); len(got) != 1 || got[0] != resetToken(100) {
 		t.Errorf("with another ID that is not used, %x is watched for", got)
 	}
 	reset := func(n byte) []byte {
-		b, tok := append([]byte{0x40}, make([]byte, 30)...), token(n)
+		b, tok := append([]byte{0x40}, make([]byte, 30)...), resetToken(n)
 		return append(b, tok[:]...)
 	}
 	x.receiveDatagram(reset(1))
@@ -83,7 +83,7 @@ func TestResetTokensAreWatchedForWhileTheirIDIsUsed(t *testing.T) {
 		t.Fatal("a reset of an ID that was not used is believed")
 	}
 	x.receive(wire.AppSpace, newID(2, 1))
-	if got := x.tokens(); len(got) != 1 || got[0] != token(1) {
+	if got := x.tokens(); len(got) != 1 || got[0] != resetToken(1) {
 		t.Errorf("with the other in use %x is watched for", got)
 	}
 	x.receiveDatagram(reset(100))
@@ -104,7 +104,7 @@ func TestIDOfThePreferredAddressIsHeld(t *testing.T) {
 	// RFC 9000, section 5.1.1: "If the preferred_address transport parameter is sent, the sequence number of the supplied
 	// connection ID is 1." We do not move there, but the server may want the ID back.
 	x := newExchange(t, false, withParams(func(p *wire.TransportParams) {
-		p.PreferredAddress = &wire.PreferredAddress{ID: peerID(1), ResetToken: token(1)}
+		p.PreferredAddress = &wire.PreferredAddress{ID: peerID(1), ResetToken: resetToken(1)}
 	})).handshake()
 	x.receive(wire.AppSpace, newID(2, 2))
 	x.want("the first ID is given up", wire.AppSpace, "retire_connection_id 0")

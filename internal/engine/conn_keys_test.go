@@ -20,7 +20,9 @@ func (x *exchange) keyPhase() peerPhase {
 
 func (p peerPhase) next() peerPhase { return peerPhase{!p.bit, p.write.Next(), p.read.Next()} }
 
-func (x *exchange) use(p peerPhase) { x.phase, x.write[wire.AppSpace], x.read[wire.AppSpace] = p.bit, p.write, p.read }
+func (x *exchange) use(p peerPhase) {
+	x.phase, x.write[wire.AppSpace], x.read[wire.AppSpace] = p.bit, p.write, p.read
+}
 
 // sendIn makes the peer send in the phase p.
 func (x *exchange) sendIn(p peerPhase, frames ...[]byte) []byte {

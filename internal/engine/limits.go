@@ -16,6 +16,7 @@ const (
 	minDatagramSize = wire.MinInitialSize
 
 	// maxSegments is how many datagrams one Compose writes: the kernel's limit on segments of one GSO message.
+	// TestOneComposeIsBounded.
 	maxSegments = 64
 
 	// maxCryptoBuffer bounds handshake bytes received ahead of a gap or before the handshake is ready for them, per
@@ -45,7 +46,7 @@ const (
 	// one-byte islands would cost more in bookkeeping than the window itself. TestStreamIslandsAreBounded.
 	maxStreamRanges = 1024
 
-	// maxCloseReason is how much of a reason phrase is sent and kept.
+	// maxCloseReason is how much of a reason phrase is sent and kept, in bytes. TestReasonsAreBounded.
 	maxCloseReason = 512
 
 	// maxSendBuffer and minSendBuffer bound the bytes a stream buffers until they are acknowledged. Between them it is
@@ -54,10 +55,11 @@ const (
 	maxSendBuffer = 16 << 20
 
 	// maxFreeSmall and maxFreeLarge are how many buffer chunks a busy connection keeps for reuse; one at rest keeps none.
+	// TestFreeListsAreBounded.
 	maxFreeSmall = 256
 	maxFreeLarge = 256
 
-	// maxFreeStreams is how many stream records a connection keeps for reuse.
+	// maxFreeStreams is how many stream records a connection keeps for reuse. TestFreeListsAreBounded.
 	maxFreeStreams = 128
 )
 
