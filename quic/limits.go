@@ -37,7 +37,7 @@ const (
 	maxMessages = 32
 
 	// maxRounds is how many times a goroutine composes and sends, for itself and for those who left notes, before it
-	// hands the sending token on.
+	// hands the sending token on. TestSendingTokenIsHandedOn.
 	maxRounds = 4
 
 	// closeTimeout is how long Close waits for its own sends: the socket's buffer may be full, but a link that takes

@@ -90,3 +90,27 @@ func TestRepliesAreBounded(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+func TestSendingTokenIsHandedOn(t *testing.T) {
+	c, s := pair(t, nil, nil)
+	streams(t, c, s)
+	eventually(t, "nobody sends", func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.sending {
+			return false
+		}
+		c.sending, c.again = true, true // as if somebody had sent long enough, and there were another note
+		c.pump(c.now(), 0)
+		if !c.sending {
+			t.Error("the token was put down while there was a note")
+		}
+		return true
+	})
+	eventually(t, "the note is read", func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return !c.sending && !c.again
+	})
+	streams(t, c, s)
+}

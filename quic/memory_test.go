@@ -1,6 +1,7 @@
 package quic
 
 import (
+	"io"
 	"runtime"
 	"testing"
 )
@@ -47,5 +48,33 @@ func TestIdleConnectionIsSmall(t *testing.T) {
 	t.Logf("%d bytes each", each)
 	if each > maxIdleBytes {
 		t.Errorf("an idle connection keeps %d bytes, the limit is %d", each, maxIdleBytes)
+	}
+}
+
+// TestExchangesAllocateNothing counts the allocations of both ends, their readers included.
+func TestExchangesAllocateNothing(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector empties pools at random")
+	}
+	c, s := pair(t, nil, nil)
+	ours, theirs := streams(t, c, s)
+	for _, size := range []int{1, 100, 20_000} {
+		buf, got := make([]byte, size), make([]byte, size)
+		exchange := func() {
+			for _, way := range [][2]*Stream{{ours, theirs}, {theirs, ours}} {
+				if _, err := way[0].Write(buf); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := io.ReadFull(way[1], got); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		for range 100 {
+			exchange()
+		}
+		if n := testing.AllocsPerRun(300, exchange); n > 0 {
+			t.Errorf("%d bytes there and back: %v allocations", size, n)
+		}
 	}
 }
