@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/godwit-net/godwit/http3"
@@ -82,7 +83,7 @@ func (s *Server) bind() error {
 		if tcp != nil {
 			tcp.Close()
 		}
-		return err
+		return &bindError{strings.TrimPrefix(err.Error(), "quic: "), err}
 	}
 	s.tcp, s.udp = tcp, udp
 	return nil
@@ -97,7 +98,7 @@ type bindError struct {
 func (e *bindError) Error() string { return e.line }
 func (e *bindError) Unwrap() error { return e.err }
 
-// tcpReason says why a TCP port could not be opened, and what helps. quic.Listen does that for UDP.
+// tcpReason says why a TCP port could not be opened, and what helps. quic.Listen does the same for UDP.
 func tcpReason(addr string, port int, err error) string {
 	switch {
 	case addrInUse(err):

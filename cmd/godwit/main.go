@@ -114,7 +114,11 @@ func parse(p process, f *flag.FlagSet, usage string, args []string) error {
 		fmt.Fprintln(p.stdout)
 		f.VisitAll(func(g *flag.Flag) {
 			kind, text := flag.UnquoteUsage(g)
-			fmt.Fprintf(p.stdout, "  --%-22s %s%s\n", strings.TrimSpace(g.Name+" "+kind), text, shownDefault(g))
+			dash := "--"
+			if len(g.Name) == 1 {
+				dash = "-"
+			}
+			fmt.Fprintf(p.stdout, "  %-24s %s%s\n", strings.TrimSpace(dash+g.Name+" "+kind), text, shownDefault(g))
 		})
 		return err
 	}
