@@ -94,11 +94,11 @@ func dialEach(ctx context.Context, addr string, tlsConf *tls.Config, dial dialFu
 	if err != nil {
 		return nil, fmt.Errorf("quic: dial %s: %w", addr, err)
 	}
-	tlsConf = raise(tlsConf)
 	if tlsConf.ServerName == "" {
 		tlsConf = tlsConf.Clone()
 		tlsConf.ServerName = host
 	}
+	tlsConf = raise(tlsConf)
 	var failed []error
 	for i, remote := range remotes {
 		attempt, cancel := ctx, context.CancelFunc(func() {})

@@ -2,7 +2,9 @@ package quic
 
 import (
 	"io"
+	"maps"
 	"runtime"
+	"slices"
 	"testing"
 )
 
@@ -11,7 +13,7 @@ func TestIdleConnectionIsSmall(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector's shadow is on the heap as well")
 	}
-	const conns, maxIdleBytes = 200, 48 << 10
+	const conns, maxIdleBytes = 200, 40 << 10
 	server := listen(t, nil)
 	client, err := NewEndpoint("127.0.0.1:0", nil)
 	if err != nil {
@@ -29,10 +31,17 @@ func TestIdleConnectionIsSmall(t *testing.T) {
 			t.Fatal(err)
 		}
 		ours, theirs := streams(t, c, s)
-		ours.Close()
-		theirs.Close()
+		for _, way := range [][2]*Stream{{ours, theirs}, {theirs, ours}} {
+			way[0].Close()
+			if _, err := io.ReadAll(way[1]); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 	heap := func() uint64 {
+		for _, e := range []*Endpoint{client, server} {
+			eventually(t, "every stream is released", func() bool { return e.streamsOpen() == 0 })
+		}
 		runtime.GC()
 		runtime.GC() // the first one empties pools, the second their victims
 		var m runtime.MemStats
@@ -49,6 +58,19 @@ func TestIdleConnectionIsSmall(t *testing.T) {
 	if each > maxIdleBytes {
 		t.Errorf("an idle connection keeps %d bytes, the limit is %d", each, maxIdleBytes)
 	}
+}
+
+// streamsOpen counts the streams of all the endpoint's connections.
+func (e *Endpoint) streamsOpen() (n int) {
+	e.mu.Lock()
+	conns := slices.Collect(maps.Keys(e.conns))
+	e.mu.Unlock()
+	for _, c := range conns {
+		c.mu.Lock()
+		n += len(c.streams)
+		c.mu.Unlock()
+	}
+	return n
 }
 
 // TestExchangesAllocateNothing counts the allocations of both ends, their readers included.
