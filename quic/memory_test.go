@@ -13,7 +13,7 @@ func TestIdleConnectionIsSmall(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector's shadow is on the heap as well")
 	}
-	const conns, maxIdleBytes = 200, 40 << 10
+	const conns, maxIdleBytes = 200, 48 << 10
 	server := listen(t, nil)
 	client, err := NewEndpoint("127.0.0.1:0", nil)
 	if err != nil {
