@@ -46,10 +46,20 @@ func TestNgtcp2AsksGodwit(t *testing.T) {
 					ask(t, dir, "--key-update=1ms", "127.0.0.1", s.port, fmt.Sprintf("%s/blob?n=%d", s.url, 20*MiB))
 					wantBlobFile(t, onlyFile(t, dir), 20*MiB)
 				})
-				t.Run("an address that changes", func(t *testing.T) {
+				t.Run("a client that moves to another address", func(t *testing.T) {
 					dir := newShare(t)
-					ask(t, dir, "--change-local-addr=10ms", "--nat-rebinding", "127.0.0.1", s.port, fmt.Sprintf("%s/blob?n=%d", s.url, 50*MiB))
+					ask(t, dir, "--change-local-addr=10ms", "127.0.0.1", s.port, fmt.Sprintf("%s/blob?n=%d", s.url, 50*MiB))
 					wantBlobFile(t, onlyFile(t, dir), 50*MiB)
+				})
+				// It has to be an upload: a client that only reads, and whose address was changed for it, has nothing to
+				// send by which the server could learn of that.
+				t.Run("a client whose address was changed for it", func(t *testing.T) {
+					dir, out := newShare(t), newShare(t)
+					ask(t, out, "--change-local-addr=10ms", "--nat-rebinding", "--http-method=POST",
+						"--data="+dir.peer+"/"+dir.blobFile(t, 50*MiB), "127.0.0.1", s.port, s.url+"/sum")
+					if got := out.read(t, "sum"); got != summed(50*MiB) {
+						t.Errorf("the origin read %q", got)
+					}
 				})
 				t.Run("a version that does not exist at first", func(t *testing.T) {
 					dir := newShare(t)

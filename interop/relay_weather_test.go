@@ -71,17 +71,16 @@ func TestContentComesThroughBadNetworksWhole(t *testing.T) {
 	t.Run("between http3.Transport and nginx", func(t *testing.T) {
 		need(t, nginx)
 		s := startNginx(t, "")
-		s.dir.blobFile(t, 5*MiB)
 		inBadWeather(t, s.addr, func(t *testing.T, r *relay) {
 			tr := &http3.Transport{TLSClientConfig: ca.client()}
 			defer tr.Close()
 			c := &http.Client{Transport: tr, Timeout: 60 * time.Second}
-			res, err := c.Get(r.url + fmt.Sprintf("/blob-%d", 5*MiB))
+			res, err := c.Get(r.url + blobPath(moderate))
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer res.Body.Close()
-			wantBlob(t, res.Body, 5*MiB)
+			wantBlob(t, res.Body, moderate)
 			up(t, c, r.url+"/origin", 5*MiB)
 		})
 	})

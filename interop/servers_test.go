@@ -3,9 +3,11 @@ package interop
 import (
 	"fmt"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	quicgo "github.com/quic-go/quic-go/http3"
@@ -14,7 +16,6 @@ import (
 // server is a server of others, started by a test, with what it has to offer.
 type server struct {
 	*site
-	dir   share  // what it serves files from, if it does
 	hello string // a path that answers with the greeting
 	large string // a path that answers with blob(size)
 	size  int64
@@ -52,15 +53,37 @@ func onServers(t *testing.T, test func(t *testing.T, s *server)) {
 	}
 }
 
-// documents is a folder with what static servers serve.
-func documents(t *testing.T, size int64) (dir share, large string) {
-	dir = newShare(t)
-	dir.write(t, "hello", greeting)
-	return dir, "/" + dir.blobFile(t, size)
+// The sizes of large content: for servers in general, and for those in Python.
+const (
+	large    = 100 * MiB
+	moderate = 5 * MiB
+)
+
+// blobPath is where documents holds blob(n).
+func blobPath(n int64) string { return fmt.Sprintf("/blob-%d", n) }
+
+// documents is what static servers serve. It is made once for all tests, and nobody writes to it.
+func documents(t *testing.T) share {
+	t.Helper()
+	docsOnce.Do(func() {
+		docs = share{host: ca.host + "/docs", peer: ca.peer + "/docs"}
+		if err := os.Mkdir(docs.host, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		docs.write(t, "hello", greeting)
+		docs.blobFile(t, large)
+		docs.blobFile(t, moderate)
+	})
+	return docs
 }
 
+var (
+	docsOnce sync.Once
+	docs     share
+)
+
 func startQuicGo(t *testing.T) *server {
-	s := &server{site: newSite(freePort(t)), hello: "/hello", large: fmt.Sprintf("/blob?n=%d", 100*MiB), size: 100 * MiB,
+	s := &server{site: newSite(freePort(t)), hello: "/hello", large: fmt.Sprintf("/blob?n=%d", large), size: large,
 		sum: "/sum", echo: "/echo"}
 	s.origin = new(origin)
 	h := &quicgo.Server{Addr: s.addr, Handler: s.origin.handler(), TLSConfig: quicgo.ConfigureTLSConfig(ca.server())}
@@ -86,12 +109,12 @@ func running(t *testing.T, s *server, cmd *exec.Cmd) *server {
 
 // startNginx starts an nginx that serves files and passes /origin/ on, with more directives for its server block.
 func startNginx(t *testing.T, directives string) *server {
-	dir, large := documents(t, 100*MiB)
+	dir, docs := newShare(t), documents(t)
 	o, to := startOrigin(t)
-	s := &server{site: newSite(freePort(t)), dir: dir, hello: "/hello", large: large, size: 100 * MiB, sum: "/origin/sum"}
+	s := &server{site: newSite(freePort(t)), hello: "/hello", large: blobPath(large), size: large, sum: "/origin/sum"}
 	s.origin = o
 	// One process: then ending it by its ID ends all of it. (A master with workers differs in nothing that is tested.)
-	dir.write(t, "nginx.conf", strings.NewReplacer("DIR", dir.peer, "CA", ca.peer, "PORT", s.port, "TO", to, "MORE", directives).Replace(`
+	dir.write(t, "nginx.conf", strings.NewReplacer("DIR", dir.peer, "CA", ca.peer, "PORT", s.port, "TO", to, "DOCS", docs.peer, "MORE", directives).Replace(`
 daemon off; master_process off; user root; pid DIR/nginx.pid; error_log stderr warn;
 events { worker_connections 1024; }
 http {
@@ -103,7 +126,7 @@ http {
 	server {
 		listen 127.0.0.1:PORT quic reuseport;
 		listen 127.0.0.1:PORT ssl;
-		http2 on; http3 on; root DIR; MORE
+		http2 on; http3 on; root DOCS; MORE
 		location /origin/ {
 			proxy_pass TO/; proxy_http_version 1.1; proxy_request_buffering off; proxy_buffering off;
 		}
@@ -114,11 +137,11 @@ http {
 }
 
 func startCaddy(t *testing.T) *server {
-	dir, large := documents(t, 100*MiB)
+	dir, docs := newShare(t), documents(t)
 	o, to := startOrigin(t)
-	s := &server{site: newSite(freePort(t)), dir: dir, hello: "/hello", large: large, size: 100 * MiB, sum: "/origin/sum"}
+	s := &server{site: newSite(freePort(t)), hello: "/hello", large: blobPath(large), size: large, sum: "/origin/sum"}
 	s.origin = o
-	dir.write(t, "Caddyfile", strings.NewReplacer("DIR", dir.host, "CA", ca.host, "PORT", s.port, "TO", to).Replace(`
+	dir.write(t, "Caddyfile", strings.NewReplacer("DOCS", docs.host, "CA", ca.host, "PORT", s.port, "TO", to).Replace(`
 {
 	admin off
 	auto_https off
@@ -138,7 +161,7 @@ https://:PORT {
 		reverse_proxy TO
 	}
 	handle {
-		root * DIR
+		root * DOCS
 		file_server
 	}
 }
@@ -151,7 +174,7 @@ https://:PORT {
 func startHAProxy(t *testing.T) *server {
 	dir := newShare(t)
 	o, to := startOrigin(t)
-	s := &server{site: newSite(freePort(t)), hello: "/hello", large: fmt.Sprintf("/blob?n=%d", 100*MiB), size: 100 * MiB,
+	s := &server{site: newSite(freePort(t)), hello: "/hello", large: fmt.Sprintf("/blob?n=%d", large), size: large,
 		sum: "/sum"}
 	s.origin = o
 	dir.write(t, "haproxy.cfg", strings.NewReplacer("CA", ca.peer, "PORT", s.port, "TO", strings.TrimPrefix(to, "http://")).Replace(`
@@ -175,17 +198,17 @@ backend origin
 
 // startAioquic starts aioquic's example server. It is Python: what is large for it is smaller.
 func startAioquic(t *testing.T, flags ...string) *server {
-	dir, large := documents(t, 5*MiB)
-	s := &server{site: newSite(freePort(t)), dir: dir, hello: "/hello", large: large, size: 5 * MiB, echo: "/echo"}
+	docs := documents(t)
+	s := &server{site: newSite(freePort(t)), hello: "/hello", large: blobPath(moderate), size: moderate, echo: "/echo"}
 	cmd := aioquicServer.command(append([]string{"--certificate", ca.peer + "/" + certFile, "--private-key", ca.peer + "/" + keyFile,
 		"--host", "127.0.0.1", "--port", s.port}, flags...)...)
-	cmd.Env = append(cmd.Env, "STATIC_ROOT="+dir.peer, "PYTHONDONTWRITEBYTECODE=1")
+	cmd.Env = append(cmd.Env, "STATIC_ROOT="+docs.peer, "PYTHONDONTWRITEBYTECODE=1")
 	return running(t, s, cmd)
 }
 
 func startNgtcp2(t *testing.T, flags ...string) *server {
-	dir, large := documents(t, 100*MiB)
-	s := &server{site: newSite(freePort(t)), dir: dir, hello: "/hello", large: large, size: 100 * MiB}
-	return running(t, s, osslServer.command(append(flags, "--quiet", "--htdocs="+dir.peer, "127.0.0.1", s.port,
+	docs := documents(t)
+	s := &server{site: newSite(freePort(t)), hello: "/hello", large: blobPath(large), size: large}
+	return running(t, s, osslServer.command(append(flags, "--quiet", "--htdocs="+docs.peer, "127.0.0.1", s.port,
 		ca.peer+"/"+keyFile, ca.peer+"/"+certFile)...))
 }
