@@ -66,21 +66,29 @@ func (c *conn) start() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.control = s
+	// A shutdown may have come first.
+	if id, ok := c.sent.ID(); ok {
+		b = c.sent.AppendFrame(b, id)
+	}
 	_, err = s.Write(b)
 	return publicError(err)
 }
 
-// sendGoAway announces id on the control stream. mu is held. Before the
-// control stream is open there is nothing to be gone from.
+// sendGoAway announces id on the control stream, or leaves it to start. mu is
+// held.
 func (c *conn) sendGoAway(id int64) {
-	if last, ok := c.sent.ID(); c.control == nil || ok && last <= id {
+	if last, ok := c.sent.ID(); ok && last <= id {
+		return
+	}
+	frame := c.sent.AppendFrame(nil, id)
+	if c.control == nil {
 		return
 	}
 	c.trace.frameCreated(c.control.ID(), h3.FrameGoAway, id)
 	// A peer that lets our control stream run into flow control would hold us
 	// here: GOAWAY is a courtesy, so it is then not sent.
 	c.control.SetWriteDeadline(soon())
-	c.control.Write(c.sent.AppendFrame(nil, id))
+	c.control.Write(frame)
 }
 
 // receive acts on a frame of the peer's control stream.

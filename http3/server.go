@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -112,7 +113,7 @@ func (s *Server) Serve(e *quic.Endpoint) error {
 			return err
 		}
 		if p := q.TLS().NegotiatedProtocol; p != NextProto {
-			q.CloseWithError(uint64(h3.H3VersionFallback), "not HTTP/3: "+p)
+			q.CloseWithError(uint64(h3.H3GeneralProtocolError), "this server speaks h3, not "+strconv.Quote(p))
 			continue
 		}
 		go s.open(q)

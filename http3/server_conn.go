@@ -42,14 +42,16 @@ func newServerConn(srv *Server, q *quic.Conn) *serverConn {
 	return c
 }
 
-// serve opens the connection for requests. It returns at once.
+// serve opens the connection for requests. It returns as soon as our control
+// stream is open, so that SETTINGS leaves before the first response.
 func (c *serverConn) serve() {
-	c.q.HandleStreams(c.handleStream)
-	if c.start() == nil {
-		c.mu.Lock()
-		c.watchIdle()
-		c.mu.Unlock()
+	if c.start() != nil {
+		return // the connection is gone
 	}
+	c.q.HandleStreams(c.handleStream)
+	c.mu.Lock()
+	c.watchIdle()
+	c.mu.Unlock()
 }
 
 // handleStream takes one stream that the client opened.
