@@ -99,6 +99,9 @@ func (c *Conn) Read(now instant.Time, id int64, p []byte) (n int, fin bool, err 
 		return 0, false, ErrWrongDirection
 	}
 	s.told &^= toldReadable
+	if s.recv.unread {
+		return 0, false, &StreamError{Stream: id, Code: s.recv.stopFor}
+	}
 	switch s.recv.state {
 	case recvResetRecvd, recvResetRead:
 		s.recv.state.on(inAppSawReset)
@@ -107,9 +110,6 @@ func (c *Conn) Read(now instant.Time, id int64, p []byte) (n int, fin bool, err 
 		return 0, false, err
 	case recvDataRead:
 		return 0, true, nil
-	}
-	if s.recv.unread {
-		return 0, false, &StreamError{Stream: id, Code: s.recv.stopFor}
 	}
 	n, fin = s.recv.take(&c.pool, p)
 	if n > 0 {

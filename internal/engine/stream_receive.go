@@ -128,7 +128,7 @@ func (r *recvPart) refuse(pool *chunkPool, code uint64) bool {
 	if r.unread || r.state.terminal() {
 		return false
 	}
-	r.unread = true
+	r.unread, r.stopFor = true, code
 	switch r.state {
 	case recvDataRecvd:
 		r.state.on(inAppReadEnd)
@@ -136,7 +136,6 @@ func (r *recvPart) refuse(pool *chunkPool, code uint64) bool {
 		r.state.on(inAppSawReset)
 	default:
 		r.stop.set()
-		r.stopFor = code
 	}
 	r.discardTo(pool, r.end)
 	return true

@@ -136,6 +136,22 @@ func TestStoppedBytesCountAndGiveTheWindowBack(t *testing.T) {
 	x.wantEvent("with its end the stream is over", EventStreamDone)
 }
 
+func TestAStoppedStreamHasNoEnd(t *testing.T) {
+	x := newExchange(t, true).handshake()
+	x.receive(wire.AppSpace, streamFrame(0, 0, "abc", false))
+	for _, arrives := range []func(){
+		func() { x.conn.Stop(x.now, 0, 9) },
+		func() { x.receive(wire.AppSpace, streamFrame(0, 3, "d", true)) },
+		func() { x.receive(wire.AppSpace, wire.AppendResetStream(nil, wire.ResetStream{ID: 0, Code: 1, FinalSize: 4})) },
+	} {
+		arrives()
+		_, fin, err := x.read64(0)
+		if e, ok := err.(*StreamError); !ok || fin || e.Code != 9 || e.Remote {
+			t.Errorf("Read says fin=%v, %v; who stopped has not seen the end", fin, err)
+		}
+	}
+}
+
 func TestStopSendingAfterTheEndMakesAReset(t *testing.T) {
 	x := newExchange(t, false).handshake()
 	id := x.open()
