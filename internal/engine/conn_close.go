@@ -190,10 +190,13 @@ func (c *Conn) composeClose(now instant.Time, buf []byte) Transmit {
 	if !c.path.validated {
 		limit = min(limit, int(c.path.allowance()))
 	}
-	if !c.life.announce || limit < 64 {
+	if !c.life.announce {
 		return Transmit{}
 	}
-	c.life.announce = false
+	reason := maxCloseReason
+	if !c.shake.confirmed {
+		reason /= 4 // the frame goes out thrice
+	}
 	d := &c.draft
 	d.begin(buf, limit)
 	for space := wire.InitialSpace; space < wire.NumSpaces; space++ {
@@ -202,18 +205,23 @@ func (c *Conn) composeClose(now instant.Time, buf []byte) Transmit {
 		if c.spaces[space].write == nil || !c.openPacket(d, space) {
 			continue
 		}
+		if d.room() < maxCloseHeader {
+			d.abandon()
+			continue
+		}
 		f := c.life.frame
 		if f.App && space != wire.AppSpace {
 			// "A CONNECTION_CLOSE of type 0x1d MUST be replaced by a CONNECTION_CLOSE of type 0x1c when sending the frame in
 			// Initial or Handshake packets. Otherwise, information about the application state might be revealed."
 			f = wire.ConnectionClose{Code: uint64(wire.ApplicationError)}
 		}
-		d.appendClose(f)
+		d.appendClose(f, reason)
 		d.close()
 	}
 	t := Transmit{Path: c.path.Path, Size: c.finish(now, d)}
 	t.Segment = t.Size
 	c.sent(t.Size)
+	c.life.announce = t.Size == 0 // the amplification limit may allow it later
 	return t
 }
 

@@ -106,13 +106,15 @@ func (d *datagram) appendAck(f wire.Ack, seen rangeset.Set) bool {
 // maxAckFrame keeps an ACK frame from filling a packet that also has data to carry.
 const maxAckFrame = 400
 
-// appendClose appends a CONNECTION_CLOSE frame, which asks for nothing.
-func (d *datagram) appendClose(f wire.ConnectionClose) {
-	if n := d.room() - 32; len(f.Reason) > n {
-		f.Reason = f.Reason[:max(n, 0)]
-	}
+// appendClose appends a CONNECTION_CLOSE frame, which asks for nothing, with at most reason bytes of its reason phrase. There
+// is room for maxCloseHeader.
+func (d *datagram) appendClose(f wire.ConnectionClose, reason int) {
+	f.Reason = f.Reason[:min(len(f.Reason), reason, d.room()-maxCloseHeader)]
 	d.buf = wire.AppendConnectionClose(d.buf, f)
 }
+
+// maxCloseHeader is the longest CONNECTION_CLOSE frame without a reason: type, code, frame type, length.
+const maxCloseHeader = 1 + 8 + 8 + 2
 
 // addFact remembers what the packet carries.
 func (d *datagram) addFact(f recovery.Fact) { d.facts = append(d.facts, f) }

@@ -142,7 +142,9 @@ func TestAStoppedStreamHasNoEnd(t *testing.T) {
 	for _, arrives := range []func(){
 		func() { x.conn.Stop(x.now, 0, 9) },
 		func() { x.receive(wire.AppSpace, streamFrame(0, 3, "d", true)) },
-		func() { x.receive(wire.AppSpace, wire.AppendResetStream(nil, wire.ResetStream{ID: 0, Code: 1, FinalSize: 4})) },
+		func() {
+			x.receive(wire.AppSpace, wire.AppendResetStream(nil, wire.ResetStream{ID: 0, Code: 1, FinalSize: 4}))
+		},
 	} {
 		arrives()
 		_, fin, err := x.read64(0)
