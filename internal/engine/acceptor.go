@@ -63,6 +63,9 @@ func (a *Acceptor) Receive(d Datagram, reply []byte, random uint64) Verdict {
 		return Verdict{Reason: DropStranger}
 	case h.Type == wire.PacketInvalid:
 		return a.negotiate(d, h, reply, random)
+	case !h.Fixed:
+		// RFC 9000, section 17.2: packets without the fixed bit "are not valid packets in this version and MUST be discarded."
+		return Verdict{Reason: DropGarbage}
 	case h.Type != wire.PacketInitial:
 		return Verdict{Reason: DropStranger}
 	case len(b) < wire.MinInitialSize || len(h.DstID) < minClientID || len(h.DstID) > wire.MaxConnIDLen:
