@@ -38,18 +38,14 @@ func (p *proxy) fail(w http.ResponseWriter, out *http.Request, err error) {
 // dialled where the name does not say it.
 func (p *proxy) failure(err error) string {
 	place := p.target.Scheme + "://" + p.target.Host
-	var (
-		op  *net.OpError
-		dns *net.DNSError
-	)
-	switch {
-	case errors.As(err, &op) && op.Op == "dial" && op.Addr != nil:
+	op, dialling := errors.AsType[*net.OpError](err)
+	if dialling = dialling && op.Op == "dial"; dialling && op.Addr != nil {
 		if host, _, err := net.SplitHostPort(op.Addr.String()); err == nil && host != p.target.Hostname() {
 			place += " (" + op.Addr.String() + ")"
 		}
-	case errors.As(err, &dns), timedOut(err):
-	default:
-		return "no answer that makes sense from " + place + ": " + reason(err)
+	}
+	if !dialling && !timedOut(err) {
+		return "no usable answer from " + place + ": " + reason(err)
 	}
 	return "cannot reach " + place + ": " + reason(err) + p.hint(err)
 }
@@ -86,7 +82,7 @@ func reason(err error) string {
 	case errors.As(err, &cert):
 		return "its certificate is not trusted: " + cert.Err.Error()
 	case errors.As(err, &plain):
-		return "it does not speak TLS: is it http:// rather than https://?"
+		return "it does not speak TLS: http:// is meant, not https://"
 	case errors.As(err, &errno):
 		return errno.Error()
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"runtime"
 	"strings"
@@ -132,11 +134,36 @@ func TestAnUpstreamThatBreaksHTTP(t *testing.T) {
 		s := start(t, Config{To: rawUpstream(t, c.answer)})
 		everyProtocol(t, func(t *testing.T, _ string, rt http.RoundTripper) {
 			got := s.do(rt, "GET", "/", nil, nil)
-			if got.status != http.StatusBadGateway || !strings.HasPrefix(got.body, "godwit: no answer that makes sense from http://127.0.0.1:") ||
+			if got.status != http.StatusBadGateway || !strings.HasPrefix(got.body, "godwit: no usable answer from http://127.0.0.1:") ||
 				!strings.Contains(got.body, c.want) || strings.Count(got.body, "\n") != 1 {
 				t.Errorf("%s: %+v, want %q", c.name, got, c.want)
 			}
 		})
+	}
+}
+
+func TestUpstreamsThatSpeakTLS(t *testing.T) {
+	tlsUpstream := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Host) }))
+	tlsUpstream.Config.ErrorLog = slog.NewLogLogger(quiet.Handler(), 0)
+	tlsUpstream.StartTLS()
+	t.Cleanup(tlsUpstream.Close)
+	plain := upstream(t, func(http.ResponseWriter, *http.Request) {})
+	for _, c := range []struct {
+		name, to, want string
+		verify         bool // as if the upstream were not on this host
+	}{
+		{"on this host, under another name", tlsUpstream.URL, "site.example", false},
+		{"elsewhere, with a certificate that is not trusted", tlsUpstream.URL, "its certificate is not trusted: ", true},
+		{"https for http", strings.Replace(plain, "http:", "https:", 1), "it does not speak TLS: http:// is meant, not https://", false},
+	} {
+		s := start(t, Config{To: c.to})
+		if c.verify {
+			s.proxy.transport.TLSClientConfig.InsecureSkipVerify = false
+		}
+		got := s.do(transport(t, "HTTP/3.0"), "GET", "/", http.Header{"Host": {"site.example"}}, nil)
+		if !strings.Contains(got.body, c.want) {
+			t.Errorf("%s: %+v, want %q", c.name, got, c.want)
+		}
 	}
 }
 

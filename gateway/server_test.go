@@ -310,8 +310,13 @@ func TestUpgradesPassOverHTTP1(t *testing.T) {
 		defer c.Close()
 		io.WriteString(rw, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
 		rw.Flush()
-		line, _ := rw.ReadString('\n')
-		io.WriteString(c, "echo "+line)
+		for {
+			line, err := rw.ReadString('\n')
+			if err != nil {
+				return
+			}
+			io.WriteString(c, "echo "+line)
+		}
 	})
 	s := start(t, Config{To: to, AccessLog: true})
 	c, err := tls.Dial("tcp", s.Addr().String(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}})
@@ -328,6 +333,10 @@ func TestUpgradesPassOverHTTP1(t *testing.T) {
 	io.WriteString(c, "hello\n")
 	if line, err := r.ReadString('\n'); line != "echo hello\n" {
 		t.Errorf("%q, %v", line, err)
+	}
+	s.stop()
+	if _, err := r.ReadByte(); err == nil {
+		t.Error("the connection outlives the gateway")
 	}
 }
 

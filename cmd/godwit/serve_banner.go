@@ -45,9 +45,9 @@ func (b banner) print(w io.Writer) {
 	fmt.Fprintln(w, "Ctrl-C ends it.")
 }
 
-// name is a host that the certificate is for.
+// name is a host that the certificate is for: the address of the socket if it is.
 func (b banner) name() string {
-	if b.cert.Local {
+	if b.cert.Local || b.cert.Leaf.VerifyHostname(b.reachable()) == nil {
 		return b.reachable()
 	}
 	for _, name := range b.cert.Leaf.DNSNames {
