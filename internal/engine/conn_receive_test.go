@@ -152,6 +152,31 @@ func TestPacketsThatOvertookTheirKeysAreTakenLater(t *testing.T) {
 	x.wantRead("they were kept", 3, "early", true)
 }
 
+func TestHandshakePacketsThatOvertookTheServerHelloAreTakenLater(t *testing.T) {
+	x := newExchange(t, false)
+	x.drain()
+	b := x.packet(wire.HandshakeSpace, x.crypto(wire.HandshakeSpace))
+	x.receiveDatagram(b)
+	x.sayCrypto()
+	if x.conn.ledger.PTOCount() != 0 || !x.conn.HandshakeDone() {
+		t.Error("the first Handshake packet was not kept")
+	}
+}
+
+func TestAResetThatLooksLikeAPacketIsRecognised(t *testing.T) {
+	// RFC 9000, section 10.3.1: also when the datagram "cannot be decrypted".
+	x := newExchange(t, false, withParams(func(p *wire.TransportParams) { p.HasResetToken, p.ResetToken = true, resetToken(9) })).handshake()
+	b, tok := x.packet(wire.AppSpace, make([]byte, 30)), resetToken(9)
+	copy(b[len(b)-16:], tok[:])
+	x.receiveDatagram(b)
+	if x.conn.Err() != ErrStatelessReset {
+		t.Errorf("the error is %v", x.conn.Err())
+	}
+	x.queue = nil
+	x.receive(wire.AppSpace, ping)
+	x.wantNothing("and the connection drains in silence")
+}
+
 func TestEarlyDatagramsAreBounded(t *testing.T) {
 	x := newExchange(t, false)
 	x.receiveDatagram(x.early(streamFrame(3, 0, "a", false)))
