@@ -113,6 +113,9 @@ func (c *call) send() error {
 		}
 		err = c.w.flush()
 		c.wroteHeaders()
+		if c.proceed != nil && c.trace.Wait100Continue != nil {
+			c.trace.Wait100Continue()
+		}
 		go c.sendContent()
 	}
 	if err != nil && c.w.sent == 0 && c.cc.q.Err() != nil {
@@ -248,9 +251,6 @@ func (c *call) sendContent() {
 // mayProceed waits for 100 (Continue), or long enough for a server that does
 // not know it.
 func (c *call) mayProceed() bool {
-	if c.trace.Wait100Continue != nil {
-		c.trace.Wait100Continue()
-	}
 	wait := c.cc.t.ExpectContinueTimeout
 	if wait == 0 {
 		wait = time.Second

@@ -14,8 +14,7 @@ import (
 // whoever made it; a Transport makes its own.
 type ClientConn struct {
 	conn
-	t      *Transport
-	opened chan struct{} // closed when our control stream is open, or could not be
+	t *Transport
 
 	// Under conn.mu.
 	calls   map[*call]struct{} // requests that are not over
@@ -33,16 +32,13 @@ func NewClientConn(c *quic.Conn) *ClientConn { return new(Transport).NewClientCo
 
 // NewClientConn speaks HTTP/3 on c with the settings of t, outside of its pool.
 func (t *Transport) NewClientConn(c *quic.Conn) *ClientConn {
-	cc := &ClientConn{t: t, opened: make(chan struct{}), calls: make(map[*call]struct{})}
-	cc.init(c, false, t.maxResponseHeaderBytes())
+	cc := &ClientConn{t: t, calls: make(map[*call]struct{})}
+	cc.init(c, false, t.maxResponseHeaderBytes(), t.Logger)
 	cc.goAway = cc.receiveGoAway
 	c.HandleStreams(cc.handleStream)
 	// Requests need not wait for it, and a server that allows no unidirectional
 	// stream must not hold the caller.
-	go func() {
-		defer close(cc.opened)
-		cc.start()
-	}()
+	go cc.start()
 	return cc
 }
 

@@ -2,6 +2,7 @@ package http3
 
 import (
 	"context"
+	"log/slog"
 	"math/rand/v2"
 	"sync"
 
@@ -16,6 +17,7 @@ type conn struct {
 	server bool
 	limit  int // of a field section that we accept, in bytes as decoded
 	trace  *tracer
+	log    *slog.Logger // nil: slog.Default()
 
 	// goAway is told of the peer's GOAWAY; nil: it does not matter.
 	goAway func(id int64)
@@ -27,8 +29,8 @@ type conn struct {
 	settings h3.Settings // the peer's
 }
 
-func (c *conn) init(q *quic.Conn, server bool, limit int) {
-	c.q, c.server, c.limit = q, server, limit
+func (c *conn) init(q *quic.Conn, server bool, limit int, log *slog.Logger) {
+	c.q, c.server, c.limit, c.log = q, server, limit, log
 	c.uni.Server = server
 	c.settings = h3.DefaultSettings()
 	c.trace = newTracer(q)
@@ -114,7 +116,14 @@ func (c *conn) peerLimit() uint64 {
 }
 
 // fail closes the connection because the peer broke a rule.
-func (c *conn) fail(e *h3.Error) { c.q.CloseWithError(uint64(e.Code), e.Reason) }
+func (c *conn) fail(e *h3.Error) {
+	log := c.log
+	if log == nil {
+		log = slog.Default()
+	}
+	log.Debug("http3: the peer broke a rule", "remote", c.q.RemoteAddr(), "code", e.Code.String(), "reason", e.Reason)
+	c.q.CloseWithError(uint64(e.Code), e.Reason)
+}
 
 // close closes the connection in peace. RFC 9114, section 5.2: "An endpoint that
 // completes a graceful shutdown SHOULD use the H3_NO_ERROR error code".

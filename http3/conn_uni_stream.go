@@ -17,7 +17,7 @@ type uniStream struct {
 	typ   h3.StreamType
 	known bool   // typ was read
 	rest  []byte // the beginning of a type or a frame, at most h3.MaxControlFrame
-	empty int    // control frames in a row that meant nothing
+	empty emptyRun
 
 	control h3.ControlStream
 	encoder qpack.EncoderStream
@@ -118,12 +118,12 @@ func (u *uniStream) receiveControl(b []byte) error {
 			return nil
 		}
 		b = b[n:]
-		switch {
-		case f.Type == h3.FrameSettings || f.Type == h3.FrameGoAway:
-			u.empty = 0
-		case n > h3.MaxFrameHeader: // a portion of a long one, counted already
+		switch f.Type {
+		case h3.FrameSettings, h3.FrameGoAway, h3.FramePriorityUpdateRequest:
+			u.empty = emptyRun{}
 		default:
-			if u.empty++; u.empty > maxEmptyFrames {
+			// A long one comes in portions, of which the first counts.
+			if n <= h3.MaxFrameHeader && u.empty.tooLong() {
 				return errTooManyEmptyFrames
 			}
 		}

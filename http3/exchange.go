@@ -140,19 +140,14 @@ func (x *exchange) refuse(err error) {
 	}
 }
 
-// answer answers without the handler.
+// answer answers without the handler, and without content: the request may have
+// been HEAD, who knows.
 func (x *exchange) answer(status int) {
 	if x.req == nil {
 		x.req = &http.Request{Method: http.MethodGet}
 		x.res.init(x, x.req)
 	}
-	if status != http.StatusExpectationFailed { // net/http's has no content
-		x.res.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		x.res.WriteHeader(status)
-		io.WriteString(&x.res, fmt.Sprintf("%d %s", status, http.StatusText(status)))
-	} else {
-		x.res.WriteHeader(status)
-	}
+	x.res.WriteHeader(status)
 	x.res.finish()
 	x.end()
 	x.stopReading()

@@ -15,11 +15,13 @@ const (
 	defaultReadHeaderTimeout = 10 * time.Second
 
 	// maxEmptyFrames is how many frames in a row a peer may send on one stream
-	// that carry nothing: reserved and unknown ones, whatever their size, and
-	// empty DATA. RFC 9114, section 10.5: an endpoint "MAY treat activity that is
+	// within emptyWindow that carry nothing: reserved and unknown ones, whatever
+	// their size, and empty DATA. Padding now and then is fine, for as long as
+	// the stream lives. RFC 9114, section 10.5: an endpoint "MAY treat activity that is
 	// suspicious as a connection error of type H3_EXCESSIVE_LOAD". The
 	// same on the control stream. Hit by TestPeersThatBreakARule.
 	maxEmptyFrames = 1000
+	emptyWindow    = 10 * time.Second
 
 	// maxInterimResponses is how many 1xx responses a client accepts before the
 	// final one; the same number as in net/http, and lifted as there when a

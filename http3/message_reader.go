@@ -3,6 +3,7 @@ package http3
 import (
 	"io"
 	"slices"
+	"time"
 
 	"github.com/godwit-net/godwit/internal/h3"
 )
@@ -21,14 +22,35 @@ type messageReader struct {
 	ahead *buffer // what was read ahead is ahead.b[at:]
 	at    int
 	left  int64 // bytes of the current frame's payload that were not consumed
-	empty int   // frames in a row that carried nothing
-	ended bool  // the end of the stream was read
+	empty emptyRun
+	ended bool // the end of the stream was read
 }
 
 var (
 	errTooManyEmptyFrames = &h3.Error{Code: h3.H3ExcessiveLoad, Reason: "too many frames without content"}
 	errSectionTooLong     = &h3.Error{Code: h3.H3ExcessiveLoad, Reason: "field section above the limit", Stream: true}
 )
+
+// emptyRun is a run of frames that carry nothing.
+type emptyRun struct {
+	n     int
+	since time.Time
+}
+
+// tooLong counts one more and reports whether there are too many in too short
+// a time.
+func (e *emptyRun) tooLong() bool {
+	e.n++
+	switch {
+	case e.n == 1:
+		e.since = time.Now()
+	case e.n > maxEmptyFrames && time.Since(e.since) < emptyWindow:
+		return true
+	case e.n > maxEmptyFrames:
+		*e = emptyRun{}
+	}
+	return false
+}
 
 // next finds the next frame that is part of the message: a header section, a
 // trailer section, or DATA that is not empty. The payload of the one before
@@ -46,15 +68,15 @@ func (r *messageReader) next() (h3.MessagePart, error) {
 		r.left = h.Length
 		switch {
 		case part == h3.PartHeaders || part == h3.PartTrailers:
-			r.empty = 0
+			r.empty = emptyRun{}
 			return part, nil // traced when its fields are known
 		case part == h3.PartData && h.Length > 0:
 			r.trace.frameParsed(r.s.ID(), h)
-			r.empty = 0
+			r.empty = emptyRun{}
 			return part, nil
 		}
 		r.trace.frameParsed(r.s.ID(), h)
-		if r.empty++; r.empty > maxEmptyFrames {
+		if r.empty.tooLong() {
 			return 0, errTooManyEmptyFrames
 		}
 		if err := r.skip(); err != nil {

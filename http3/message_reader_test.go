@@ -221,3 +221,16 @@ func TestAnAnnouncedHeaderCostsNothingUntilItComes(t *testing.T) {
 		t.Errorf("section = %v", err)
 	}
 }
+
+func TestPaddingNowAndThenIsNoFlood(t *testing.T) {
+	e := emptyRun{n: maxEmptyFrames, since: time.Now().Add(-2 * emptyWindow)}
+	if e.tooLong() {
+		t.Error("a thousand frames over a long time")
+	}
+	for range maxEmptyFrames - 1 {
+		e.tooLong()
+	}
+	if !e.tooLong() && !e.tooLong() {
+		t.Error("no flood after two thousand")
+	}
+}

@@ -291,7 +291,8 @@ func TestWhatAServerMustTolerate(t *testing.T) {
 		openUni(t, c, []byte{0x40}).Reset(0x21)
 		grease := openUni(t, c, uni(0x21, []byte("whatever")))
 		openUni(t, c, uni(h3.StreamControl, frame(h3.FrameSettings, 0x21, 0x07), frame(0x21, 1, 2, 3),
-			announced(0x40, 3<<20), make([]byte, 3<<20), frame(h3.FrameMaxPushID, 3), frame(h3.FrameGoAway, 0)))
+			announced(0x40, 3<<20), make([]byte, 3<<20), frame(h3.FrameMaxPushID, 3), frame(h3.FrameGoAway, 0),
+			bytes.Repeat(frame(h3.FramePriorityUpdateRequest, []byte("\x00u=1")...), 3000)))
 		openUni(t, c, uni(h3.StreamQPACKEncoder, []byte{0x20}))
 		openUni(t, c, uni(h3.StreamQPACKDecoder, []byte{0x44}))
 		<-grease.Context().Done()

@@ -63,8 +63,9 @@ type Server struct {
 	// http.LocalAddrContextKey already and ends with the connection.
 	ConnContext func(ctx context.Context, c *quic.Conn) context.Context
 
-	// Logger receives panics of handlers and failures of connections that the
-	// peer is not to blame for. nil: slog.Default().
+	// Logger receives the panics and other errors of handlers and, at level
+	// Debug, why a connection was closed on a client that broke a rule.
+	// nil: slog.Default().
 	Logger *slog.Logger
 
 	serverState

@@ -48,7 +48,8 @@ type Transport struct {
 	// 0: 1 second.
 	ExpectContinueTimeout time.Duration
 
-	// Logger receives what no caller can be told. nil: slog.Default().
+	// Logger receives, at level Debug, why a connection was closed on a server
+	// that broke a rule. nil: slog.Default().
 	Logger *slog.Logger
 
 	pool pool
