@@ -164,6 +164,10 @@ func (o *getOptions) checkRequest(method string, header http.Header) (err error)
 	if _, ok := header["User-Agent"]; !ok {
 		header.Set("User-Agent", "godwit")
 	}
+	if user := o.url.User; user != nil && header.Get("Authorization") == "" {
+		password, _ := user.Password()
+		o.request.SetBasicAuth(user.Username(), password)
+	}
 	if o.data != "" && header.Get("Content-Type") == "" {
 		header.Set("Content-Type", "application/x-www-form-urlencoded") // as curl has it
 	}

@@ -178,7 +178,7 @@ func (f *fetch) receive(res *http.Response) (err error) {
 	f.verbosef("< HTTP/3 %s", res.Status)
 	f.verbosef("%s<", fieldLines(res.Header, "< "))
 	if f.fail && res.StatusCode >= 400 {
-		return fmt.Errorf("%s: status %s", f.url, res.Status)
+		return fmt.Errorf("%s: status %s", f.url.Redacted(), res.Status)
 	}
 	out := f.p.stdout
 	if f.output != "" && f.output != "-" {

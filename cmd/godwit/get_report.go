@@ -50,7 +50,7 @@ func (f *fetch) verbosef(format string, args ...any) {
 func (f *fetch) describeConn() {
 	stats, state := f.conn.Stats(), f.conn.TLS()
 	r := &f.report
-	r.URL, r.Remote, r.Local = f.url.String(), f.conn.RemoteAddr().String(), f.conn.LocalAddr().String()
+	r.URL, r.Remote, r.Local = f.url.Redacted(), f.conn.RemoteAddr().String(), f.conn.LocalAddr().String()
 	r.Version, r.ALPN, r.Resumed = stats.Version, stats.ALPN, stats.Resumed
 	r.TLS, r.Cipher = tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite)
 	r.Handshake = ms(stats.Handshake)

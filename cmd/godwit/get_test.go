@@ -69,6 +69,16 @@ func TestGetShowsWhatHappened(t *testing.T) {
 	}
 }
 
+func TestAPasswordInTheURLIsSentAndNotShown(t *testing.T) {
+	to := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Header["Authorization"]) }))
+	defer to.Close()
+	url, _ := serving(t, "--to", to.URL)
+	got := godwit("get", "-k", "--json", strings.Replace(url, "https://", "https://me:secret@", 1))
+	if got.out != "[Basic bWU6c2VjcmV0]" || strings.Contains(got.errors, "secret") {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestGetReportsAsJSON(t *testing.T) {
 	url, _ := serving(t)
 	out := filepath.Join(t.TempDir(), "out")
