@@ -76,7 +76,7 @@ func (e *Entry) failed(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil {
 		panic(http.ErrAbortHandler) // the client is gone, or this entry's time is up
 	}
-	t := trouble{http.StatusBadGateway, "proxy_internal_error", "the request cannot be carried: " + err.Error()}
+	t := trouble{http.StatusBadGateway, "proxy_internal_error", "the request cannot be carried: " + oneLine(err.Error())}
 	if away, ok := errors.AsType[*awayError](err); ok {
 		retryAfter(w, away.retry)
 		t = trouble{http.StatusServiceUnavailable, "destination_unavailable", away.Error()}

@@ -16,7 +16,7 @@ const (
 	// TestBadTokensAreToldApart.
 	maxTokenText = 3 << 10
 
-	// maxKeyFile is how much of a key file is read; ours are 187 bytes. Hit by TestKeyFilesThatAreRefused.
+	// maxKeyFile is how much of a key file is read; ours have 170. Hit by TestKeyFilesThatAreRefused.
 	maxKeyFile = 4 << 10
 )
 

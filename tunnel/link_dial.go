@@ -118,7 +118,7 @@ func (l *link) reason(failed []error) *dialError {
 	best := dialError{told: -1}
 	for i, err := range failed {
 		if told, text := explainAttempt(l.token.Addrs[i], err); told > best.told {
-			best = dialError{told, strings.ReplaceAll(text, "\n", "; ")}
+			best = dialError{told, oneLine(text)}
 		}
 	}
 	if best.told == toldNothing {

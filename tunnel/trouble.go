@@ -9,7 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
-	"syscall"
+	"strings"
 	"time"
 )
 
@@ -60,11 +60,14 @@ func (x *Exit) explain(err error) trouble {
 	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
 		return trouble{http.StatusGatewayTimeout, "http_response_timeout", "the platform " + platform + " did not answer in time; the request may have been processed"}
 	}
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
+	if _, ok := errors.AsType[*net.OpError](err); ok || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return trouble{http.StatusBadGateway, "connection_terminated", "the platform " + platform + " closed the connection without an answer; the request may have been processed"}
 	}
-	return trouble{http.StatusBadGateway, "http_protocol_error", fmt.Sprintf("the platform %s: %v", platform, err)}
+	return trouble{http.StatusBadGateway, "http_protocol_error", fmt.Sprintf("the platform %s: %s", platform, oneLine(err.Error()))}
 }
+
+// oneLine makes one line of the text of an error.
+func oneLine(text string) string { return strings.ReplaceAll(strings.TrimSpace(text), "\n", "; ") }
 
 // explainDial is explain for a platform that could not be connected to. The request was not processed.
 func (x *Exit) explainDial(op *net.OpError) trouble {
