@@ -47,6 +47,9 @@ func (c *Conn) Compose(now instant.Time, buf []byte) Transmit {
 			break
 		}
 	}
+	if t.Size == 0 {
+		return c.path.composeRecall(c, now, buf)
+	}
 	return t
 }
 

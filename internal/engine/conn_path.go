@@ -22,6 +22,7 @@ type pathState struct {
 	challengeState sentVal
 	deadline       instant.Time // when an unanswered challenge is given up
 	previous       Path         // the path to return to then
+	recall         bool         // the peer is to be asked whether it still is there
 
 	answer     [8]byte // of the PATH_RESPONSE that is owed; a newer challenge replaces an older one
 	answerPath Path
@@ -92,7 +93,7 @@ func (p *pathState) follow(c *Conn, now instant.Time, to Path, size int) {
 		return
 	}
 	if p.validated {
-		p.previous = p.Path
+		p.previous, p.recall = p.Path, true
 	}
 	if to.Remote == p.previous.Remote && !p.validated {
 		p.revert(c, now) // it is back where it was
@@ -133,7 +134,7 @@ func (p *pathState) expire(c *Conn, now instant.Time) {
 
 // revert returns to the last path that was proved (RFC 9000, section 9.3.2).
 func (p *pathState) revert(c *Conn, now instant.Time) {
-	p.deadline = instant.Never
+	p.deadline, p.recall = instant.Never, false
 	p.challengeState.clear()
 	p.moveTo(c, now, p.previous)
 	c.validated(now)
@@ -151,11 +152,38 @@ func (p *pathState) composeProbe(c *Conn, now instant.Time, buf []byte) (Transmi
 	if !c.openPacket(d, wire.AppSpace) || !p.appendAnswer(d) {
 		return Transmit{}, false
 	}
+	return c.finishProbe(now, d, p.answerPath), true
+}
+
+// composeRecall writes a challenge to the path that the connection has left. A peer that is still there answers with more
+// than a probe, an acknowledgment at least, and that brings the connection back.
+//
+// RFC 9000, section 9.3.3: "In response to an apparent migration, endpoints MUST validate the previously active path using a
+// PATH_CHALLENGE frame."
+func (p *pathState) composeRecall(c *Conn, now instant.Time, buf []byte) (t Transmit) {
+	if !p.recall {
+		return t
+	}
+	p.recall = false
+	d := &c.draft
+	d.begin(buf, min(len(buf), minDatagramSize))
+	if !c.openPacket(d, wire.AppSpace) {
+		return t
+	}
+	var data [8]byte // nobody waits for these to come back
+	c.rand.Read(data[:])
+	d.addFact(recovery.Fact{Kind: factPath})
+	d.appendFrame(wire.AppendPathChallenge(d.scratch(), data))
+	return c.finishProbe(now, d, p.previous)
+}
+
+// finishProbe ends a datagram that goes to another path than the one in use.
+func (c *Conn) finishProbe(now instant.Time, d *datagram, to Path) Transmit {
 	d.close()
 	n := c.finish(now, d)
 	c.stats.DatagramsSent++
 	c.stats.BytesSent += int64(n)
-	return Transmit{Path: p.answerPath, Size: n, Segment: n}, true
+	return Transmit{Path: to, Size: n, Segment: n}
 }
 
 func (p *pathState) appendAnswer(d *datagram) bool {

@@ -211,6 +211,24 @@ func TestAPacketFromTheOldAddressBringsTheConnectionBack(t *testing.T) {
 	}
 }
 
+func TestThePathThatWasLeftIsChallenged(t *testing.T) {
+	// RFC 9000, section 9.3.3: an attacker who forwards packets faster than the path cannot keep a connection from a client
+	// that is still where it was.
+	x := newExchange(t, true).handshake()
+	x.receiveFrom(elsewhere, x.packet(wire.AppSpace, ping, make([]byte, 500)))
+	last := len(x.paths) - 1
+	if x.paths[last].Remote != clientAddr || x.sizes[last] != minDatagramSize {
+		t.Fatalf("sent to %v, the last with %d bytes", x.paths, x.sizes[last])
+	}
+	if text := x.queue[len(x.queue)-1].text; !strings.HasPrefix(text, "path_challenge") {
+		t.Fatalf("the last frame is %s", text)
+	}
+	x.receive(wire.AppSpace, response(x.queue[len(x.queue)-1].raw[1:]), wire.AppendAck(nil, wire.Ack{}, x.seen[wire.AppSpace], 100))
+	if x.conn.Path().Remote != clientAddr {
+		t.Error("the client, who answers from there, does not get the connection back")
+	}
+}
+
 func TestCongestionStateBelongsToThePath(t *testing.T) {
 	// RFC 9000, section 9.4: "[...] unless the only change in the peer's address is its port number."
 	for _, c := range []struct {
