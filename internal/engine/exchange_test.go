@@ -39,7 +39,7 @@ type exchange struct {
 	in       [wire.NumSpaces]int64  // CRYPTO bytes the peer has taken
 	pending  [wire.NumSpaces][]byte // CRYPTO bytes the peer's TLS has produced
 	phase    bool
-	src      wire.ConnID // the peer's, of a length that ours never has
+	src      wire.ConnID // the peer's first, of a length that ours never has
 	dst      wire.ConnID // the connection's
 	params   wire.TransportParams
 	learned  wire.TransportParams
@@ -305,7 +305,7 @@ func (x *exchange) drain() {
 // hear opens a datagram of the connection's.
 func (x *exchange) hear(b []byte) {
 	for len(b) > 0 {
-		space, pnOffset, size := wire.AppSpace, 1+x.src.Len(), len(b)
+		space, pnOffset, size := wire.AppSpace, 1+x.conn.ids.remote[0].id.Len(), len(b)
 		if wire.IsLong(b[0]) {
 			h, n := wire.ConsumeLongHeader(b)
 			if n < 0 {

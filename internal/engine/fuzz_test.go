@@ -62,6 +62,7 @@ func FuzzFrames(f *testing.F) {
 		wire.AppendRetireConnectionID(nil, 1), wire.AppendConnectionClose(nil, wire.ConnectionClose{Code: 1}),
 		wire.AppendCrypto(nil, wire.Crypto{Offset: 100, Data: []byte("abc")}), wire.AppendNewToken(nil, []byte("t")),
 		wire.AppendStreamsBlocked(nil, wire.StreamsBlocked{Limit: 10}), wire.AppendDataBlocked(nil, 5),
+		wire.AppendNewConnectionID(nil, wire.NewConnectionID{Seq: 1, RetirePriorTo: 1, ID: wire.MakeConnID([]byte{7})}),
 	}
 	for i, s := range seeds {
 		f.Add(s, seeds[(i+3)%len(seeds)], uint8(i))
