@@ -105,6 +105,13 @@ func (c *call) response(fields *h3.ResponseFields, header http.Header) *http.Res
 		c.responseOver()
 		return res
 	}
+	if head || !bodyAllowed(fields.Status) {
+		// There is nothing to read, so callers tend to forget to close it. The end
+		// of the stream is taken when it comes.
+		res.Body = http.NoBody
+		c.s.AfterReadable(func() { c.body.Read(make([]byte, 1)) })
+		return res
+	}
 	if c.gzip && strings.EqualFold(header.Get("Content-Encoding"), "gzip") {
 		header.Del("Content-Encoding")
 		header.Del("Content-Length")

@@ -143,7 +143,6 @@ func TestClientRefusesBadResponses(t *testing.T) {
 		{"more content than declared", join(headers(":status", "200", "content-length", "1"), frame(h3.FrameData, 1, 2)), nil},
 		{"less content than declared", join(headers(":status", "200", "content-length", "2"), frame(h3.FrameData, 1)),
 			io.ErrUnexpectedEOF},
-		{"content of 204", join(headers(":status", "204"), frame(h3.FrameData, 1)), nil},
 		{"a header that is too large", announced(h3.FrameHeaders, 11<<20), &http3.Error{Code: http3.ExcessiveLoad}},
 		{"more and more interim responses", bytes.Repeat(headers(":status", "103"), 10), &http3.Error{Code: http3.ExcessiveLoad}},
 		{"pseudo-header fields in trailers", join(ok200, headers(":status", "200")), nil},
@@ -524,6 +523,23 @@ func TestAClientConnShutsDownWithItsLastRequest(t *testing.T) {
 		t.Errorf("the running request: %v", err)
 	}
 	<-q.Context().Done()
+}
+
+func TestAResponseWithoutContentNeedsNoClose(t *testing.T) {
+	h := rawServer(t, func(c *quic.Conn) {
+		for s := nextRequest(c); s != nil; s = nextRequest(c) {
+			s.Write(headers(":status", "204"))
+			time.Sleep(5 * time.Millisecond)
+			s.Close() // the end comes late
+		}
+	})
+	cc := http3.NewClientConn(h.dial(t))
+	req, _ := http.NewRequest("GET", h.URL, nil)
+	res, err := cc.RoundTrip(req)
+	if err != nil || res.Body != http.NoBody || res.ContentLength != 0 {
+		t.Fatalf("%+v, %v", res, err)
+	}
+	waitFor(t, "the call is over", func() bool { return cc.Running() == 0 })
 }
 
 func TestRequestsWaitForStreams(t *testing.T) {

@@ -39,7 +39,8 @@ const (
 
 	// openTimeout is how long the peer may deny us our control stream. RFC 9114,
 	// section 6.2: the transport parameters "MUST allow the peer to create at
-	// least three unidirectional streams", so waiting at all is kindness.
+	// least three unidirectional streams", so waiting at all is kindness. No test
+	// sits it out.
 	openTimeout = 5 * time.Second
 
 	// settleTime is how long a client may be silent before its connection is

@@ -33,6 +33,7 @@ func (s *bytesStream) SetWriteDeadline(time.Time) error { return nil }
 func (s *bytesStream) Reset(code uint64)                { s.codes += fmt.Sprint("reset ", ErrorCode(code), " ") }
 func (s *bytesStream) StopReading(code uint64)          { s.codes += fmt.Sprint("stop ", ErrorCode(code), " ") }
 func (s *bytesStream) Write(p []byte) (int, error)      { return s.out.Write(p) }
+func (s *bytesStream) AfterReadable(f func())           { go f() }
 func (s *bytesStream) Close() error                     { s.final = true; return nil }
 
 func (s *bytesStream) WriteFinal(p []byte) (int, error) {
