@@ -57,7 +57,7 @@ const (
 	// maxFreeSmall and maxFreeLarge are how many buffer chunks a busy connection keeps for reuse; one at rest keeps none.
 	// TestFreeListsAreBounded.
 	maxFreeSmall = 256
-	maxFreeLarge = 256
+	maxFreeLarge = maxSendBuffer / largeChunk
 
 	// maxFreeStreams is how many stream records a connection keeps for reuse. TestFreeListsAreBounded.
 	maxFreeStreams = 128
