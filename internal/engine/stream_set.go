@@ -183,11 +183,19 @@ func (c *Conn) recycled(s *stream) bool {
 	return s.forgotten
 }
 
-// streamEnded raises the limit by one stream; the peer is told when half of what it may have open was used up.
+// streamEnded makes room for one more stream.
 func (r *remoteStreams) streamEnded() {
 	r.ended++
-	if r.ended+r.allowed-r.max >= (r.allowed+1)/2 {
-		r.max = r.ended + r.allowed
+	r.raise()
+}
+
+// raise tells the peer of the room that ended streams have left: when it is at least as much as the peer knows of, so that
+// one frame serves many streams but no peer waits while there is room, only because streams that last hold the rest; and,
+// for the next burst, when no stream is left and the room is an eighth of all.
+func (r *remoteStreams) raise() {
+	room := r.ended + r.allowed - r.max
+	if room > 0 && (room >= r.max-r.opened || r.opened == r.ended && 8*room >= r.allowed) {
+		r.max += room
 		r.announce.set()
 	}
 }
@@ -225,6 +233,7 @@ func (c *Conn) accept(id int64, frame uint64, receives bool) (*stream, *Transpor
 		c.stats.StreamsOpened++
 		c.events.push(Event{Kind: EventStreamOpened, Stream: s.id})
 	}
+	r.raise()
 	return s, nil
 }
 
