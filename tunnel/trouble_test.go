@@ -233,6 +233,7 @@ func TestReadersThatStallStopNobodyElse(t *testing.T) {
 		})
 	}
 	all.Wait()
+	t.Log("stalled")
 	want, _ := io.ReadAll(noise(1 << 20))
 	for range 4 {
 		if _, body := w.get("/"); !bytes.Equal([]byte(body), want) {
