@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strconv"
@@ -11,6 +12,9 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/godwit-net/godwit/http3"
+	"github.com/godwit-net/godwit/quic"
 )
 
 // freeAddr is an address on which nobody listens.
@@ -232,10 +236,52 @@ func TestShutdownEndsInTimeWhenTheOtherSideHasVanished(t *testing.T) {
 	}
 }
 
+// A server that refuses each request unprocessed is asked a few times, not for ever; one that has read of the body is
+// asked once.
 func TestARequestIsNotSentForEver(t *testing.T) {
-	w := build(t, hi)
-	w.get("/")
-	// The exit's HTTP/3 server refuses every request, while its port stays open.
-	go w.exit.server.Shutdown(context.Background())
-	eventually(t, "requests are refused", func() bool { res, _ := w.get("/"); return res.StatusCode == 503 })
+	k, ctx := NewKey(), t.Context()
+	e, err := quic.Listen("127.0.0.1:0", k.exitTLS(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	var requests atomic.Int64
+	go func() {
+		c, err := e.Accept(ctx)
+		if err != nil {
+			return
+		}
+		c.HandleStreams(func(s *quic.Stream) {
+			if s.IsUni() {
+				return
+			}
+			if requests.Add(1) > maxAttempts {
+				io.Copy(io.Discard, s) // of the request with a body
+			}
+			s.StopReading(uint64(http3.RequestRejected))
+			s.Reset(uint64(http3.RequestRejected))
+		})
+	}()
+	token := tokenFor(t, k, e.Addr().String())
+	q, err := quic.Dial(ctx, e.Addr().String(), token.entryTLS(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := newLink(token, forever, slog.New(slog.DiscardHandler))
+	l.cur = newSession(q, "", forever)
+	defer l.cur.close()
+	for _, c := range []struct {
+		body io.Reader
+		want int64
+	}{{nil, maxAttempts}, {strings.NewReader("x"), 1}} {
+		before := requests.Load()
+		req, err := http.NewRequestWithContext(ctx, "POST", "https://h/", c.body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = l.RoundTrip(req)
+		if _, away := err.(*awayError); !away || requests.Load()-before != c.want {
+			t.Errorf("sent %d times, then %v; want %d", requests.Load()-before, err, c.want)
+		}
+	}
 }
