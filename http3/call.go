@@ -64,6 +64,10 @@ func (cc *ClientConn) roundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	res, err := c.readResponse()
+	if err == nil {
+		// The server may answer the reset before we have stopped reading.
+		err = c.givenUp()
+	}
 	if err != nil {
 		err = c.readFailed(err)
 		c.body.r.free()
@@ -195,13 +199,17 @@ func (c *call) trailer() *http.Header { return &c.res.Trailer }
 
 func (c *call) readFailed(err error) error {
 	c.responseOver()
-	c.mu.Lock()
-	cause := c.cause
-	c.mu.Unlock()
-	if cause != nil {
+	if cause := c.givenUp(); cause != nil {
 		return cause
 	}
 	return c.cc.streamFailed(c.s, err)
+}
+
+// givenUp says why we gave the call up, nil if we did not.
+func (c *call) givenUp() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cause
 }
 
 func (c *call) bodyClosed() {
