@@ -71,6 +71,7 @@ func TestTheEntryComesBackAfterARestart(t *testing.T) {
 			w.get("/")
 			if how == "killed" {
 				r.to(nil)
+				r.renew() // its last words go nowhere
 			}
 			first.Close()
 			r.to(w.startExit(first.Addr().String(), k).Addr())

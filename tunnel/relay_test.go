@@ -11,29 +11,45 @@ import (
 
 // relay is a path between an entry and its exit that a test can narrow or cut. It has one client.
 type relay struct {
-	near, far *net.UDPConn // towards the entry, towards the exit
-	exit      atomic.Pointer[net.UDPAddr]
-	entry     atomic.Pointer[net.UDPAddr]
-	limit     atomic.Int64 // bytes of UDP payload that pass
-	largest   atomic.Int64 // that came
-	dropped   atomic.Int64
+	t       testing.TB
+	near    *net.UDPConn                // towards the entry
+	far     atomic.Pointer[net.UDPConn] // towards the exit
+	exit    atomic.Pointer[net.UDPAddr]
+	entry   atomic.Pointer[net.UDPAddr]
+	limit   atomic.Int64 // bytes of UDP payload that pass
+	largest atomic.Int64 // that came
+	dropped atomic.Int64
 }
 
 func newRelay(t testing.TB) *relay {
 	t.Helper()
-	r := new(relay)
+	r := &relay{t: t}
 	r.limit.Store(65535)
-	for _, c := range []**net.UDPConn{&r.near, &r.far} {
-		var err error
-		if *c, err = net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}); err != nil {
-			t.Fatal(err)
-		}
-		(*c).SetReadBuffer(4 << 20)
-		t.Cleanup(func() { (*c).Close() })
-	}
-	go r.pass(r.near, r.far, &r.entry, &r.exit)
-	go r.pass(r.far, r.near, &r.exit, &r.entry)
+	r.near = r.open()
+	r.renew()
+	go r.pass(r.near)
 	return r
+}
+
+func (r *relay) open() *net.UDPConn {
+	r.t.Helper()
+	c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	c.SetReadBuffer(4 << 20)
+	r.t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// renew gives the relay another address towards the exit: what is sent to the old one is lost.
+func (r *relay) renew() {
+	r.t.Helper()
+	far := r.open()
+	if old := r.far.Swap(far); old != nil {
+		old.Close()
+	}
+	go r.pass(far)
 }
 
 // addr is where an entry finds the relay.
@@ -42,25 +58,26 @@ func (r *relay) addr() string { return r.near.LocalAddr().String() }
 // to says where the exit is; nil cuts the path.
 func (r *relay) to(exit *net.UDPAddr) { r.exit.Store(exit) }
 
-// pass carries datagrams in one direction.
-func (r *relay) pass(from, to *net.UDPConn, sender, receiver *atomic.Pointer[net.UDPAddr]) {
+// pass carries the datagrams that come to one socket.
+func (r *relay) pass(from *net.UDPConn) {
 	b := make([]byte, 65536)
 	for {
 		n, source, err := from.ReadFromUDP(b)
 		if err != nil {
 			return
 		}
+		to, exit := r.near, r.exit.Load()
+		dest := r.entry.Load()
 		if from == r.near {
-			sender.Store(source)
-		} else if sender.Load() == nil {
-			continue // cut
+			r.entry.Store(source)
+			to, dest = r.far.Load(), exit
 		}
 		r.largest.Store(max(r.largest.Load(), int64(n)))
 		if int64(n) > r.limit.Load() {
 			r.dropped.Add(1)
 			continue
 		}
-		if dest := receiver.Load(); dest != nil {
+		if exit != nil && dest != nil {
 			to.WriteToUDP(b[:n], dest)
 		}
 	}

@@ -41,7 +41,6 @@ func deadAddr(t testing.TB) string {
 }
 
 func TestAPlatformThatIsDownIsNamed(t *testing.T) {
-	w := build(t, nil)
 	dead := deadAddr(t)
 	for _, c := range []struct {
 		to        string
@@ -58,7 +57,16 @@ func TestAPlatformThatIsDownIsNamed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		*w.exit.to, w.exit.container = *to, c.container
+		w := &world{t: t, log: new(logBuffer)}
+		x, err := ListenExit("127.0.0.1:0", ExitConfig{To: to, Logger: w.logger()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { x.Close() })
+		x.container = c.container
+		go x.Serve()
+		w.exit = x
+		w.startEntry(w.token())
 		res, body := w.get("/")
 		if res.StatusCode != 502 || res.Header.Get("Proxy-Status") != "godwit-exit; error="+c.kind || strings.Count(body, "\n") != 1 {
 			t.Errorf("%s: %s, %s", c.to, res.Status, res.Header.Get("Proxy-Status"))
