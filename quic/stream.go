@@ -71,8 +71,8 @@ func (s *Stream) Conn() *Conn { return s.conn }
 
 // Read reads what has arrived, at least one byte, and waits while there is none. It returns io.EOF when the peer ended
 // the stream, with the last bytes already if the end is known by then, a *StreamError when the peer reset it,
-// os.ErrDeadlineExceeded after the read deadline, and the connection's error when that ended, which drops what was not
-// read before.
+// os.ErrDeadlineExceeded after the read deadline, and the connection's error when that ended. When it was the peer who
+// closed the connection, what had arrived before can be read first.
 func (s *Stream) Read(p []byte) (n int, err error) {
 	c := s.conn
 	c.mu.Lock()
@@ -81,7 +81,7 @@ func (s *Stream) Read(p []byte) (n int, err error) {
 		switch {
 		case s.readErr != nil:
 			return 0, s.readErr
-		case c.err != nil:
+		case c.err != nil && c.broken:
 			return 0, c.err
 		case s.readUntil.expired:
 			return 0, os.ErrDeadlineExceeded
@@ -91,6 +91,8 @@ func (s *Stream) Read(p []byte) (n int, err error) {
 		now := c.now()
 		n, fin, err := c.core.Read(now, s.id, p)
 		switch {
+		case err != nil && c.err != nil:
+			return 0, c.err
 		case err != nil:
 			s.readErr = err
 		case fin:

@@ -146,10 +146,27 @@ func (c *Conn) over(now instant.Time, err error, until instant.Time) {
 	c.life.err = err
 	c.traceClosed(now, err)
 	c.events.push(Event{Kind: EventClosed})
-	c.streams = streamSet{}
+	c.streams.end(&c.pool, c.life.state == lifeDraining)
 	c.pool = chunkPool{}
 	c.shake.early = nil
 	c.shake.tls.Close()
+}
+
+// end lets go of all streams. When it was the peer who closed, what had arrived before stays to be read: its last words may
+// have been a response, and its close the next packet.
+func (set *streamSet) end(pool *chunkPool, keepReceived bool) {
+	left := set.byID
+	*set = streamSet{}
+	if !keepReceived {
+		return
+	}
+	for id, s := range left { // any order: each stream by itself
+		s.send.buf.release(pool)
+		if s.recv.unread || s.recv.state == recvResetRecvd || !s.recv.readable() {
+			delete(left, id)
+		}
+	}
+	set.byID = left
 }
 
 // drained ends the closing or draining period.

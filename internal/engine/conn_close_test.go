@@ -119,3 +119,24 @@ func TestProtocolErrorsCloseWithTheirCode(t *testing.T) {
 		x.wantClose(c.sentence, c.want)
 	}
 }
+
+func TestWhatArrivedBeforeThePeersCloseCanBeRead(t *testing.T) {
+	x := newExchange(t, false).handshake()
+	whole, part := x.open(), x.open()
+	x.receive(wire.AppSpace, streamFrame(whole, 0, "all of it", true), streamFrame(part, 0, "a beginning", false),
+		wire.AppendConnectionClose(nil, wire.ConnectionClose{App: true, Code: 0x100}))
+	x.wantEvent("the connection is over", EventClosed)
+	x.wantRead("the stream that was complete is", whole, "all of it", true)
+	x.wantRead("of the other there is what came", part, "a beginning", false)
+	if _, _, err := x.read64(part); err == nil || err.(*ApplicationError).Code != 0x100 {
+		t.Errorf("and then the reason: %v", err)
+	}
+
+	x = newExchange(t, false).handshake()
+	id := x.open()
+	x.receive(wire.AppSpace, streamFrame(id, 0, "unwanted", true))
+	x.conn.Close(x.now, 0, "")
+	if _, _, err := x.read64(id); err == nil {
+		t.Error("bytes are handed out after we closed ourselves")
+	}
+}

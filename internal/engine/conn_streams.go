@@ -86,13 +86,14 @@ func (c *Conn) sendBuffer() int {
 }
 
 // Read copies received bytes to p. fin: these were the last. n == 0 without fin and error: there are none now, and
-// EventReadable will tell. Once fin or an error was returned the stream's receiving part is over.
+// EventReadable will tell. Once fin or an error was returned the stream's receiving part is over. Bytes that had arrived when
+// the peer closed the connection can still be read.
 func (c *Conn) Read(now instant.Time, id int64, p []byte) (n int, fin bool, err error) {
 	now = c.advance(now)
 	s := c.streams.byID[id]
 	switch {
 	case c.life.err != nil:
-		return 0, false, c.life.err
+		return c.readLeft(s, p)
 	case s == nil:
 		return 0, false, ErrUnknownStream
 	case s.recv.state == recvNone:
@@ -123,6 +124,18 @@ func (c *Conn) Read(now instant.Time, id int64, p []byte) (n int, fin bool, err 
 		c.finishIfOver(s)
 	}
 	return n, fin, nil
+}
+
+// readLeft copies bytes that had arrived before the peer closed the connection; then, unless these were all of the stream,
+// it says why there are no more.
+func (c *Conn) readLeft(s *stream, p []byte) (n int, fin bool, err error) {
+	if s != nil {
+		n, fin = s.recv.take(&c.pool, p)
+	}
+	if n == 0 && !fin {
+		err = c.life.err
+	}
+	return n, fin, err
 }
 
 // Readable reports whether Read would return something: bytes, the end, or an error.
