@@ -169,7 +169,7 @@ func (c *serverConn) drainLocked() {
 		return
 	}
 	c.draining = true
-	idle := len(c.running) == 0 && c.q.Stats().InFlight == 0 && time.Since(c.lastDone) > settleTime
+	idle := len(c.running) == 0 && delivered(c.q.Stats()) && time.Since(c.lastDone) > settleTime
 	c.sendGoAway(c.next)
 	switch {
 	case idle:
@@ -183,7 +183,9 @@ func (c *serverConn) drainLocked() {
 // a close drops what is still under way, and at some clients what they have not
 // read yet. A client that heard GOAWAY and is done closes by itself; one that
 // still reads is heard, by its acknowledgments and its flow control; one that is
-// silent has lost interest or is gone.
+// silent has lost interest or is gone. What its flow control holds back is
+// waited for as long as it owes no acknowledgment: a handler is done when its
+// response is buffered, and a reader may pause.
 func (c *serverConn) settle() {
 	heard, silent := int64(-1), time.Duration(0)
 	var look func()
@@ -192,7 +194,7 @@ func (c *serverConn) settle() {
 		if stats.PacketsReceived != heard {
 			heard, silent = stats.PacketsReceived, 0
 		}
-		if silent >= settleTime && stats.InFlight == 0 || silent >= vanishedTime {
+		if silent >= settleTime && delivered(stats) || silent >= vanishedTime && stats.InFlight > 0 {
 			c.close()
 		}
 		if c.q.Err() != nil {
@@ -203,6 +205,9 @@ func (c *serverConn) settle() {
 	}
 	look()
 }
+
+// delivered reports whether all that was written has arrived.
+func delivered(s quic.ConnStats) bool { return s.InFlight == 0 && s.Unsent == 0 }
 
 // remoteAddr is the client's address as of the connection's first request.
 func (c *serverConn) remoteAddr() string {

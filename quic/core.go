@@ -40,7 +40,7 @@ func (c *Conn) coreConfig(conf *Config, tlsConf *tls.Config) *engine.Config {
 func (c *Conn) coreStats(s *ConnStats) {
 	t := c.core.Stats()
 	s.Version, s.Controller = t.Version, t.Controller
-	s.RTT, s.Window, s.InFlight = t.RTT, t.Window, t.InFlight
+	s.RTT, s.Window, s.InFlight, s.Unsent = t.RTT, t.Window, t.InFlight, t.Unsent
 	s.PacketsSent, s.PacketsReceived, s.PacketsLost = t.PacketsSent, t.PacketsReceived, t.PacketsLost
 	s.BytesSent, s.BytesReceived = t.BytesSent, t.BytesReceived
 	s.PathChanges = t.PathChanges

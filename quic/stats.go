@@ -17,8 +17,9 @@ type ConnStats struct {
 	Controller string        // the congestion controller's name
 
 	RTT      congestion.RTT
-	Window   int // congestion window in bytes
-	InFlight int // bytes sent that are neither acknowledged nor lost
+	Window   int   // congestion window in bytes
+	InFlight int   // bytes sent that are neither acknowledged nor lost
+	Unsent   int64 // bytes written to streams and not sent yet: the peer's flow control or the window holds them back
 
 	PacketsSent, PacketsReceived, PacketsLost int64
 	BytesSent, BytesReceived                  int64 // UDP payload

@@ -21,8 +21,9 @@ type Stats struct {
 	Version    uint32
 	Handshake  time.Duration // how long it took; 0 while it lasts
 	RTT        congestion.RTT
-	Window     int // congestion window, bytes
-	InFlight   int // bytes
+	Window     int   // congestion window, bytes
+	InFlight   int   // bytes
+	Unsent     int64 // bytes written to streams that were never sent, mostly for want of the peer's credit
 	PTOCount   int
 	Controller string
 }
@@ -36,5 +37,10 @@ func (c *Conn) Stats() Stats {
 	s.RTT = c.ledger.RTT()
 	s.Window, s.InFlight, s.PTOCount = c.ledger.Window(), c.ledger.InFlight(), c.ledger.PTOCount()
 	s.Controller = c.ledger.Controller().Name()
+	for _, st := range c.streams.byID { // any order: it is a sum
+		if st.send.hasBytes() {
+			s.Unsent += st.send.end - st.send.next
+		}
+	}
 	return s
 }

@@ -296,3 +296,22 @@ func TestAcknowledgedOldLimitDoesNotHideANewOne(t *testing.T) {
 	}
 	x.wantAmong("the second limit is told again", limits[1].text)
 }
+
+func TestUnsentBytesAreCounted(t *testing.T) {
+	x := newExchange(t, false, withParams(func(p *wire.TransportParams) { p.InitialMaxStreamDataBidiRemote = 10 })).handshake()
+	want := func(sentence string, n int64) {
+		t.Helper()
+		if got := x.conn.Stats().Unsent; got != n {
+			t.Errorf("%s: %d bytes unsent, want %d", sentence, got, n)
+		}
+	}
+	id, _ := x.conn.Open(x.now, false)
+	x.conn.Write(x.now, id, make([]byte, 14))
+	want("written", 14)
+	x.drain()
+	want("the peer allows ten", 4)
+	x.receive(wire.AppSpace, wire.AppendMaxStreamData(nil, wire.MaxStreamData{ID: id, Max: 12}))
+	want("and two more", 2)
+	x.conn.Reset(x.now, id, 1)
+	want("nobody waits for them", 0)
+}
