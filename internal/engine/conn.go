@@ -147,7 +147,7 @@ func (c *Conn) Deadline() instant.Time {
 	t = instant.Earliest(t, c.ledger.Deadline())
 	t = instant.Earliest(t, c.paceAt)
 	t = instant.Earliest(t, c.idle.restAt)
-	t = instant.Earliest(t, c.path.deadline)
+	t = instant.Earliest(t, c.path.due())
 	t = instant.Earliest(t, c.phase.dropAt)
 	if c.path.blocked(c) {
 		return t // an acknowledgment could not be sent: the next datagram that comes lets it go

@@ -216,7 +216,7 @@ func (c *Conn) openPacket(d *datagram, space wire.Space) bool {
 		if len(d.buf)+1+wire.MaxConnIDLen+4+seal.Overhead+minPayload > d.limit {
 			return false
 		}
-		return d.open(p, wire.AppendShortHeader(d.buf, c.ids.remote[0].id.Bytes(), c.phase.phase, number, p.pnLen), 0)
+		return d.open(p, wire.AppendShortHeader(d.buf, c.ids.destination(d), c.phase.phase, number, p.pnLen), 0)
 	}
 	h := wire.LongHeader{Type: wire.PacketInitial, Version: c.version, DstID: c.ids.remote[0].id.Bytes(), SrcID: c.ids.local[0].id.Bytes()}
 	p.typ = wire.PacketInitial

@@ -75,7 +75,6 @@ func (c *Conn) startHandshake(now instant.Time) error {
 	p.MaxAckDelay = maxAckDelay
 	p.AckDelayExponent = ackDelayExponent
 	p.ActiveConnIDLimit = maxRemoteIDs
-	p.DisableActiveMigration = c.server // our server follows a changed address, but has nothing to offer one who plans it
 	c.ids.fillParams(c, p)
 	encoded := p.AppendTo(nil, c.rand.Uint64())
 
@@ -295,6 +294,7 @@ func (c *Conn) confirm(now instant.Time) {
 	c.ledger.ConfirmHandshake(now)
 	c.ids.forgetOriginal(c)
 	c.events.push(Event{Kind: EventHandshakeConfirmed})
+	c.followPreferred(now)
 }
 
 // discardSpace forgets the keys of a space and all that was sent and received in it.

@@ -3,6 +3,7 @@ package engine
 import (
 	"crypto/subtle"
 
+	"github.com/godwit-net/godwit/internal/rangeset"
 	"github.com/godwit-net/godwit/internal/recovery"
 	"github.com/godwit-net/godwit/internal/seal"
 	"github.com/godwit-net/godwit/internal/wire"
@@ -18,6 +19,7 @@ type connIDs struct {
 	remote    []remoteID
 	retire    []retirement // RETIRE_CONNECTION_ID frames owed or on their way
 	retiredTo int64        // the peer's Retire Prior To
+	retired   rangeset.Set // sequence numbers of the peer's IDs that we gave up of our own will
 
 	adopted   bool        // a client: remote[0] is the ID that the server chose
 	peerFirst wire.ConnID // the Source Connection ID of the peer's first Initial packet
@@ -38,6 +40,8 @@ type remoteID struct {
 	id       wire.ConnID
 	token    [16]byte
 	hasToken bool
+	used     bool // on path; false: to spare
+	path     Path
 }
 
 type retirement struct {
@@ -47,14 +51,14 @@ type retirement struct {
 
 func (x *connIDs) initClient(c *Conn, original wire.ConnID) {
 	x.original = original
-	x.remote = []remoteID{{id: original}}
+	x.remote = []remoteID{{id: original, used: true, path: c.path.Path}}
 	x.addLocal(c, c.randomID())
 }
 
 func (x *connIDs) initServer(c *Conn, in Incoming) {
 	x.original, x.routed = in.DstID, true
 	x.peerFirst, x.adopted = in.SrcID, true
-	x.remote = []remoteID{{id: in.SrcID}}
+	x.remote = []remoteID{{id: in.SrcID, used: true, path: c.path.Path}}
 	x.addLocal(c, c.randomID())
 	c.events.push(Event{Kind: EventIDIssued, ID: in.DstID})
 }
@@ -107,6 +111,10 @@ func (x *connIDs) fillParams(c *Conn, p *wire.TransportParams) {
 	if c.server {
 		p.OriginalDstID = x.original.AppendTo([]byte{})
 		p.HasResetToken, p.ResetToken = true, c.config.ResetKey.Token(x.local[0].id.Bytes())
+		if v4, v6 := c.config.PreferredV4, c.config.PreferredV6; v4.IsValid() || v6.IsValid() {
+			id := x.addLocal(c, c.randomID()).id
+			p.PreferredAddress = &wire.PreferredAddress{V4: v4, V6: v6, ID: id, ResetToken: c.config.ResetKey.Token(id.Bytes())}
+		}
 	}
 }
 
@@ -138,31 +146,33 @@ func (x *connIDs) setToken(c *Conn, seq int64, token [16]byte) {
 	for i := range x.remote {
 		if r := &x.remote[i]; r.seq == seq {
 			r.token, r.hasToken = token, true
-			if i == 0 {
-				x.watch(c, EventTokenAdded)
-			}
+			r.watch(c, EventTokenAdded)
 		}
 	}
 }
 
-// watch tells whether the token of the ID in use is to be looked out for.
+// watch tells whether the token of an ID is to be looked out for.
 //
 // RFC 9000, section 10.3.1: "An endpoint MUST NOT check for any stateless reset tokens associated with connection IDs it
 // has not used or for connection IDs that have been retired."
-func (x *connIDs) watch(c *Conn, kind EventKind) {
-	if r := &x.remote[0]; r.hasToken {
+func (r *remoteID) watch(c *Conn, kind EventKind) {
+	if r.used && r.hasToken {
 		c.events.push(Event{Kind: kind, Token: r.token})
 	}
 }
 
-// isResetToken compares with the token of the ID in use, in constant time (RFC 9000, section 10.3.1).
+// isResetToken compares with the tokens of the IDs in use, in constant time (RFC 9000, section 10.3.1).
 func (x *connIDs) isResetToken(b []byte) bool {
-	r := &x.remote[0]
-	return r.hasToken && subtle.ConstantTimeCompare(r.token[:], b) == 1
+	found := 0
+	for i := range x.remote {
+		if r := &x.remote[i]; r.used && r.hasToken {
+			found |= subtle.ConstantTimeCompare(r.token[:], b)
+		}
+	}
+	return found == 1
 }
 
-// adoptPreferred takes the ID that came with the preferred address. We do not move there, but the server counts the ID
-// among ours, and may want it back.
+// adoptPreferred takes the ID that came with the preferred address. Any path may use it, whether we move there or not.
 //
 // RFC 9000, section 5.1.1: "If the preferred_address transport parameter is sent, the sequence number of the supplied
 // connection ID is 1."
@@ -193,6 +203,9 @@ func (x *connIDs) handleNew(c *Conn, f wire.NewConnectionID) *TransportError {
 			return violation(wire.ProtocolViolation, wire.FrameNewConnectionID, "NEW_CONNECTION_ID contradicts an earlier one")
 		}
 	}
+	if x.retired.Contains(f.Seq) {
+		return nil // a repetition: the retirement is on its way, or has arrived
+	}
 	if f.Seq < x.retiredTo || x.isRetiring(f.Seq) {
 		// RFC 9000, section 19.15: an ID below Retire Prior To is retired at once, if that was not done already.
 		return x.addRetirement(f.Seq)
@@ -214,25 +227,23 @@ func (x *connIDs) handleNew(c *Conn, f wire.NewConnectionID) *TransportError {
 	return nil
 }
 
-// retirePriorTo gives up the IDs that the peer wants back. The one in use is replaced by the oldest that is left.
+// retirePriorTo gives up the IDs that the peer wants back. The one in use is replaced by one to spare, the oldest.
 func (x *connIDs) retirePriorTo(c *Conn) *TransportError {
 	moves := x.remote[0].seq < x.retiredTo
-	if moves {
-		x.watch(c, EventTokenRemoved)
-	}
 	kept := x.remote[:0]
 	for _, r := range x.remote {
 		if r.seq >= x.retiredTo {
 			kept = append(kept, r)
 			continue
 		}
+		r.watch(c, EventTokenRemoved)
 		if err := x.addRetirement(r.seq); err != nil {
 			return err
 		}
 	}
 	x.remote = kept // never empty: the ID that came with the demand is not below it
 	if moves {
-		x.watch(c, EventTokenAdded)
+		x.use(c, c.path.Path)
 	}
 	return nil
 }
@@ -299,7 +310,9 @@ func (x *connIDs) withdraw(c *Conn) {
 	for _, l := range x.local {
 		c.events.push(Event{Kind: EventIDRetired, ID: l.id})
 	}
-	x.watch(c, EventTokenRemoved)
+	for i := range x.remote {
+		x.remote[i].watch(c, EventTokenRemoved)
+	}
 }
 
 // owes reports whether appendTo would append anything.

@@ -1,34 +1,54 @@
 package engine
 
 import (
-	"time"
+	"net/netip"
 
 	"github.com/godwit-net/godwit/internal/instant"
 	"github.com/godwit-net/godwit/internal/recovery"
 	"github.com/godwit-net/godwit/internal/wire"
 )
 
-// pathState is the addresses in use, and the proof that the peer is at its one (RFC 9000, sections 8 and 9).
+// pathState is the addresses in use, the proof that the peer is at its one, and the paths beside it on which anything is
+// sent (RFC 9000, sections 8 and 9).
 //
-// What is here follows a peer whose address changed under it, as a NAT does it. To move of one's own will, to probe several
-// paths at once and to change connection IDs with the path is not built yet.
+// A server follows a peer whose address changed, under it as a NAT does it or of its own will; a client moves itself
+// (conn_migrate.go). Every path has a connection ID of its own as long as the peer has given one to spare (conn_ids_path.go).
 type pathState struct {
 	Path
 	validated bool
 	received  int64 // bytes that came over this path while it was not validated, and
 	sent      int64 // bytes sent over it: the anti-amplification limit of section 8.1
 
-	challenge      [8]byte // of a PATH_CHALLENGE that is owed or on its way
-	challengeState sentVal
-	deadline       instant.Time // when an unanswered challenge is given up
-	previous       Path         // the path to return to then
-	recall         bool         // the peer is to be asked whether it still is there
+	check    validation // of this path
+	previous Path       // the path to return to when it fails
+	recall   bool       // the peer is to be asked whether it still is there
 
 	answer     [8]byte // of the PATH_RESPONSE that is owed; a newer challenge replaces an older one
 	answerPath Path
 	answerRoom int // bytes that may be sent there in answer
 	answerDue  bool
+
+	ahead ahead     // a server
+	move  migration // a client
 }
+
+// ahead is a path that the client probes. It is likely to move there, so a challenge goes along with the answer: when it does
+// move, nothing has to wait for the path to be validated.
+type ahead struct {
+	path      Path
+	check     validation
+	validated bool
+}
+
+// samePath reports whether two pairs of addresses are one path. Where the system does not tell the local address, or no port
+// with it, what is known decides.
+func samePath(a, b Path) bool {
+	return a.Remote == b.Remote && !differ(a.Local.Addr(), b.Local.Addr()) &&
+		(a.Local.Port() == b.Local.Port() || a.Local.Port() == 0 || b.Local.Port() == 0)
+}
+
+// differ reports whether two addresses are known not to be one.
+func differ(a, b netip.Addr) bool { return a.IsValid() && b.IsValid() && a != b }
 
 // allowance returns how many bytes may be sent to an address that is not validated.
 func (p *pathState) allowance() int64 { return 3*p.received - p.sent }
@@ -49,7 +69,13 @@ const minChallenge = 64
 
 // owes reports whether appendTo would append anything.
 func (p *pathState) owes() bool {
-	return p.challengeState.isUnsent() || p.answerDue && p.answerPath.Remote == p.Remote
+	return p.check.state.isUnsent() || p.answerDue && samePath(p.answerPath, p.Path)
+}
+
+// knows reports whether a client takes packets from an address: its server's, where it was before it preferred another, or
+// where it is being asked for.
+func (p *pathState) knows(remote netip.AddrPort) bool {
+	return remote == p.Remote || remote == p.previous.Remote || p.move.check.active() && remote == p.move.to.Remote
 }
 
 // credit counts a datagram that came, whatever is in it.
@@ -68,25 +94,39 @@ func (p *pathState) handleChallenge(d Datagram, data [8]byte) {
 }
 
 // handleResponse takes a PATH_RESPONSE.
+//
+// RFC 9000, section 8.2.1: "To ensure that the path MTU is large enough, the endpoint MUST perform a second path validation by
+// sending a PATH_CHALLENGE frame in a datagram of at least 1200 bytes. This additional validation can be performed after a
+// PATH_RESPONSE is successfully received".
 func (p *pathState) handleResponse(c *Conn, now instant.Time, data [8]byte) {
-	if !p.challengeState.isSet() || data != p.challenge {
+	if ok, full := p.check.answered(data); ok {
+		p.check.end()
+		if !full {
+			p.check.begin(now, c.ledger.PTO())
+		}
+		c.validated(now)
+		c.retireIDs()
 		return
 	}
-	p.challengeState.clear()
-	p.deadline = instant.Never
-	c.validated(now)
+	if ok, full := p.ahead.check.answered(data); ok && full {
+		p.ahead.check.end()
+		p.ahead.validated = true
+	}
+	p.move.handleResponse(c, now, data)
 }
 
-// follow moves the connection to the path of a packet that is newer than all before and more than a probe; it came in a
-// datagram of size bytes, which count already for what may be sent there.
+// follow moves a server to the path of a packet that is newer than all before and more than a probe; it came in a datagram of
+// size bytes, which count already for what may be sent there.
 //
 // RFC 9000, section 9.3: "Receiving a packet from a new peer address containing a non-probing frame indicates that the peer
 // has migrated to that address. If the recipient permits the migration, it MUST send subsequent packets to the new peer
 // address and MUST initiate path validation [...] to verify the peer's ownership of the address if validation is not already
 // underway."
 func (p *pathState) follow(c *Conn, now instant.Time, to Path, size int) {
-	if to.Remote == p.Remote {
-		p.Local = to.Local
+	if samePath(to, p.Path) {
+		if to.Local.Addr().IsValid() {
+			p.Local = to.Local // perhaps it was not known
+		}
 		return
 	}
 	if !c.server || !c.shake.confirmed {
@@ -95,62 +135,92 @@ func (p *pathState) follow(c *Conn, now instant.Time, to Path, size int) {
 	if p.validated {
 		p.previous, p.recall = p.Path, true
 	}
-	if to.Remote == p.previous.Remote && !p.validated {
+	if samePath(to, p.previous) && !p.validated {
 		p.revert(c, now) // it is back where it was
 		return
 	}
-	p.deadline = now.Add(3 * max(c.ledger.PTO(), untriedPTO))
+	proved := p.ahead.validated && samePath(to, p.ahead.path)
+	if samePath(to, p.ahead.path) {
+		p.ahead = ahead{}
+	}
+	pto := c.ledger.PTO()
 	p.moveTo(c, now, to)
-	p.validated, p.received, p.sent = false, int64(size), 0
-	c.rand.Read(p.challenge[:])
-	p.challengeState.set()
+	p.check.end()
+	if p.validated = proved; !proved {
+		p.received, p.sent = int64(size), 0
+		p.check.begin(now, pto)
+	}
 	c.ledger.SetAmplificationLimited(now, p.blocked(c))
+	c.retireIDs()
 	c.stats.PathChanges++
 }
-
-// untriedPTO is the probe timeout of a path of which nothing is known. RFC 9000, section 8.2.4: "A value of three times the
-// larger of the current PTO or the PTO for the new path (using kInitialRtt, as defined in [QUIC-RECOVERY]) is RECOMMENDED."
-const untriedPTO = 3*333*time.Millisecond + maxAckDelay
 
 // moveTo changes the addresses.
 //
 // RFC 9000, section 9.4: congestion control and the RTT start anew "unless the only change in the peer's address is its
-// port number".
+// port number". What is in flight stays in flight: nothing is declared lost because of a move, and packets of the old path,
+// acknowledged or lost, say nothing about the new one.
 func (p *pathState) moveTo(c *Conn, now instant.Time, to Path) {
-	if to.Remote.Addr() != p.Remote.Addr() {
+	if to.Remote.Addr() != p.Remote.Addr() || differ(to.Local.Addr(), p.Local.Addr()) {
 		c.ledger.Migrated(now, false, c.config.Controller(c.config.DatagramSize))
 	}
 	p.Path = to
+	c.ids.use(c, to)
 	c.trace.PathAssigned(now, p.Local, p.Remote)
 	c.events.push(Event{Kind: EventPathChanged})
 }
 
-// expire gives up a path that does not answer.
+// due returns when expire wants to be called.
+func (p *pathState) due() instant.Time { return instant.Earliest(p.check.due(), p.move.check.due()) }
+
+// expire gives up a path that does not answer. One that carried a small challenge and does not carry a large one is not
+// given up: there may be no other.
 func (p *pathState) expire(c *Conn, now instant.Time) {
-	if p.deadline.Reached(now) {
-		p.revert(c, now)
+	if p.check.expire(now) {
+		if p.validated {
+			p.check.end()
+		} else {
+			p.revert(c, now)
+		}
 	}
+	p.move.expire(c, now)
 }
 
 // revert returns to the last path that was proved (RFC 9000, section 9.3.2).
 func (p *pathState) revert(c *Conn, now instant.Time) {
-	p.deadline, p.recall = instant.Never, false
-	p.challengeState.clear()
+	p.recall = false
+	p.check.end()
 	p.moveTo(c, now, p.previous)
 	c.validated(now)
+	c.retireIDs()
 }
 
-// composeProbe writes an answer that has to go another way than everything else.
+// composeProbe writes what goes another way than everything else: an answer to a probe, a challenge.
 func (p *pathState) composeProbe(c *Conn, now instant.Time, buf []byte) (Transmit, bool) {
-	if !p.answerDue || p.answerPath.Remote == p.Remote || c.spaces[wire.AppSpace].write == nil {
+	answers := p.answerDue && !samePath(p.answerPath, p.Path)
+	if !answers && !p.move.check.state.isUnsent() || c.spaces[wire.AppSpace].write == nil {
 		return Transmit{}, false
+	}
+	if !answers {
+		return p.move.compose(c, now, buf)
 	}
 	d := &c.draft
 	// RFC 9000, section 8.2.2: "an endpoint MUST NOT expand the datagram containing the PATH_RESPONSE if the resulting data
 	// exceeds the anti-amplification limit."
 	d.begin(buf, min(len(buf), minDatagramSize, p.answerRoom))
+	c.ids.sendBy(c, d, p.answerPath)
 	if !c.openPacket(d, wire.AppSpace) || !p.appendAnswer(d) {
+		p.answerDue = false // what came was so small that an answer would be amplification
 		return Transmit{}, false
+	}
+	if c.server && c.shake.confirmed && !samePath(p.answerPath, p.previous) {
+		if !samePath(p.answerPath, p.ahead.path) {
+			p.ahead = ahead{path: p.answerPath}
+			c.retireIDs()
+		}
+		if !p.ahead.validated {
+			p.ahead.check.appendTo(c, now, d)
+		}
 	}
 	return c.finishProbe(now, d, p.answerPath), true
 }
@@ -167,6 +237,7 @@ func (p *pathState) composeRecall(c *Conn, now instant.Time, buf []byte) (t Tran
 	p.recall = false
 	d := &c.draft
 	d.begin(buf, min(len(buf), minDatagramSize))
+	c.ids.sendBy(c, d, p.previous)
 	if !c.openPacket(d, wire.AppSpace) {
 		return t
 	}
@@ -174,7 +245,9 @@ func (p *pathState) composeRecall(c *Conn, now instant.Time, buf []byte) (t Tran
 	c.rand.Read(data[:])
 	d.addFact(recovery.Fact{Kind: factPath})
 	d.appendFrame(wire.AppendPathChallenge(d.scratch(), data))
-	return c.finishProbe(now, d, p.previous)
+	t = c.finishProbe(now, d, p.previous)
+	c.retireIDs()
+	return t
 }
 
 // finishProbe ends a datagram that goes to another path than the one in use.
@@ -194,14 +267,13 @@ func (p *pathState) appendAnswer(d *datagram) bool {
 
 // appendTo appends what is owed on the path in use; false: it did not all fit.
 func (p *pathState) appendTo(c *Conn, d *datagram) bool {
-	if p.challengeState.isUnsent() {
-		if !d.appendFrame(wire.AppendPathChallenge(d.scratch(), p.challenge)) {
+	if p.check.state.isUnsent() {
+		if !p.check.appendTo(c, c.now, d) {
 			return false
 		}
-		p.challengeState.sentIn(d.number())
 		d.addFact(recovery.Fact{Kind: factPath})
 	}
-	if p.answerDue && p.answerPath.Remote == p.Remote {
+	if p.answerDue && samePath(p.answerPath, p.Path) {
 		return p.appendAnswer(d)
 	}
 	return true

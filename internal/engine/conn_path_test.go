@@ -16,7 +16,7 @@ var (
 
 // receiveFrom hands the connection a packet from another address, and forgets what was sent before.
 func (x *exchange) receiveFrom(remote netip.AddrPort, b []byte) {
-	x.queue, x.sizes, x.paths = nil, nil, nil
+	x.queue, x.sizes, x.paths, x.dsts = nil, nil, nil, nil
 	x.conn.Receive(x.now, Datagram{Payload: b, Path: Path{Local: x.path.Local, Remote: remote}})
 	x.drain()
 }
@@ -172,6 +172,16 @@ func TestASmallDatagramFromANewAddressGetsASmallChallenge(t *testing.T) {
 	x.receiveFrom(otherPort, x.packet(wire.AppSpace, response(data)))
 	if !x.conn.path.validated {
 		t.Error("the path is not valid")
+	}
+	// "To ensure that the path MTU is large enough, the endpoint MUST perform a second path validation by sending a
+	// PATH_CHALLENGE frame in a datagram of at least 1200 bytes."
+	second := x.challenge("the answer lets a whole datagram out")
+	if x.sizes[0] != minDatagramSize || string(second) == string(data) {
+		t.Errorf("it has %d bytes, with %x after %x", x.sizes[0], second, data)
+	}
+	x.receiveFrom(otherPort, x.packet(wire.AppSpace, response(second)))
+	if x.conn.path.check.active() {
+		t.Error("and its answer is not the end of it")
 	}
 }
 

@@ -24,7 +24,7 @@ func (c *Conn) Receive(now instant.Time, d Datagram) {
 	default:
 		return
 	}
-	if !c.server && d.Path.Remote != c.path.Remote {
+	if !c.server && !c.path.knows(d.Path.Remote) {
 		// RFC 9000, section 9: "If a client receives packets from an unknown server address, the client MUST discard these
 		// packets."
 		c.drop(now, "", "unknown_address", len(d.Payload))

@@ -17,6 +17,8 @@ type datagram struct {
 	packets [wire.NumSpaces]packetDraft
 	n       int // packets begun, the last of which may be open
 	facts   []recovery.Fact
+	away    bool        // it goes another way than the path in use
+	dst     wire.ConnID // and to this connection ID
 }
 
 // packetDraft is one packet of a datagram that is not encrypted yet.
@@ -40,6 +42,7 @@ type packetDraft struct {
 // begin makes d an empty datagram of at most limit bytes written to buf.
 func (d *datagram) begin(buf []byte, limit int) {
 	d.buf, d.limit, d.n, d.facts = buf[:0:len(buf)], limit, 0, d.facts[:0]
+	d.away = false
 }
 
 // open starts a packet: out is the datagram with its header appended, in which a long header's Length field stands at
@@ -205,7 +208,7 @@ func (c *Conn) sealPacket(now instant.Time, d *datagram, i int) {
 	c.traceSent(now, d, i, size)
 	p.keys.Seal(d.buf[p.start:p.end:p.end+seal.Overhead], p.pnOffset, p.pnLen, p.number)
 	c.ledger.OnSent(now, p.space, recovery.Sent{
-		Size: size, AckEliciting: p.eliciting, InFlight: p.eliciting || p.padded, Facts: d.factsOf(i),
+		Size: size, AckEliciting: p.eliciting, InFlight: p.eliciting || p.padded, MTUProbe: d.away, Facts: d.factsOf(i),
 	})
 	c.stats.PacketsSent++
 	if p.hasAck {

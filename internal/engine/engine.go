@@ -41,6 +41,10 @@ type Config struct {
 	ConnWindow, MaxConnWindow     int64 // of the connection: 768 KiB and 15 MiB
 	MaxStreamsBidi, MaxStreamsUni int64 // how many streams the peer may have open at once: 100 and 100; negative: none
 
+	// A server: where it would rather be reached, by clients whose IP version it is; the same connections must get what
+	// arrives there. Zero: nowhere else.
+	PreferredV4, PreferredV6 netip.AddrPort
+
 	DatagramSize int                                 // largest UDP payload sent; default and least 1200
 	Controller   func(mss int) congestion.Controller // nil: CUBIC
 	ResetKey     seal.ResetKey                       // stateless reset tokens of our connection IDs derive from it

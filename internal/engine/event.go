@@ -37,6 +37,8 @@ const (
 
 	// EventPathChanged: the connection uses other addresses now; see Conn.Path.
 	EventPathChanged
+	// EventMigrationFailed: the path that Migrate asked for does not answer.
+	EventMigrationFailed
 
 	// EventClosed: the connection is over for the application; Conn.Err says why. Datagrams may still have to be sent.
 	EventClosed

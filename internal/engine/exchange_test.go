@@ -25,8 +25,9 @@ type exchange struct {
 	buf      []byte
 	story    []string // the conversation, printed when the test fails
 	queue    []sentFrame
-	sizes    []int  // of the datagrams sent
-	paths    []Path // and where they went
+	sizes    []int    // of the datagrams sent
+	paths    []Path   // and where they went
+	dsts     []string // and the connection IDs that they went to, those with short headers
 	events   []Event
 	path     Path // where the peer's datagrams come from
 	acking   bool // the peer acknowledges what it receives
@@ -140,7 +141,7 @@ func (x *exchange) pump() {
 		case handshake.Data:
 			x.pending[space] = append(x.pending[space], e.Data...)
 		case handshake.PeerParams:
-			x.learned, _ = wire.ConsumeTransportParams(e.Data, !x.server)
+			x.learned, _ = wire.ConsumeTransportParams(e.Data, x.server)
 		}
 	}
 }
@@ -154,7 +155,7 @@ func (x *exchange) handshake() *exchange {
 	}
 	x.ack(wire.AppSpace)
 	x.advance(100 * time.Millisecond)
-	x.queue, x.events, x.sizes = nil, nil, nil
+	x.queue, x.events, x.sizes, x.paths, x.dsts = nil, nil, nil, nil, nil
 	return x
 }
 
@@ -289,6 +290,7 @@ func (x *exchange) drain() {
 			n := min(len(b), t.Segment)
 			x.sizes = append(x.sizes, n)
 			x.paths = append(x.paths, t.Path)
+			x.dsts = append(x.dsts, string(b[1:1+x.conn.ids.remote[0].id.Len()]))
 			x.hear(bytes.Clone(b[:n]))
 			b = b[n:]
 		}

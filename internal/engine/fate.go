@@ -65,7 +65,7 @@ func (c *Conn) settleFact(space wire.Space, packet int64, f *recovery.Fact, fate
 		c.shake.doneFrame.settle(packet, fate)
 	case factPath:
 		// RFC 9000, section 13.3: a PATH_RESPONSE is sent once; a PATH_CHALLENGE again until it is answered.
-		c.path.challengeState.settleLatest(packet, fate)
+		c.path.check.state.settleLatest(packet, fate)
 	default:
 		panic("BUG: a packet carried a fact of unknown kind")
 	}

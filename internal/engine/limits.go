@@ -42,6 +42,14 @@ const (
 	// 5.1.2 wants at least twice the active limit). TestRetirementIsBounded.
 	maxRetiring = 4 * maxRemoteIDs
 
+	// maxRetiredRanges is how many separate ranges of sequence numbers of retired IDs are remembered, so that a repeated
+	// NEW_CONNECTION_ID does not bring one back. A peer that issues them in order makes a handful. TestRetiredRangesAreBounded.
+	maxRetiredRanges = 16
+
+	// maxChallenges is how many PATH_CHALLENGE frames of one path may still be answered, the newest: with waits that double
+	// hardly more are sent before a path is given up. TestEveryChallengeIsAnother.
+	maxChallenges = 8
+
 	// maxStreamRanges is how many separate ranges of one stream may wait for the bytes between them. A window of
 	// one-byte islands would cost more in bookkeeping than the window itself. TestStreamIslandsAreBounded.
 	maxStreamRanges = 1024

@@ -19,7 +19,7 @@ func (c *Conn) traceSent(now instant.Time, d *datagram, i, size int) {
 	p := &d.packets[i]
 	q := qlog.Packet{
 		Type: p.typ.String(), Number: p.number, Size: size, Coalesced: d.n > 1, KeyPhase: c.phase.phase,
-		DstID: c.ids.remote[0].id.Bytes(), Frames: c.traceFrames(d.buf[p.payload:p.end]),
+		DstID: c.ids.destination(d), Frames: c.traceFrames(d.buf[p.payload:p.end]),
 	}
 	if p.typ != wire.Packet1RTT {
 		q.SrcID = c.ids.local[0].id.Bytes()
