@@ -16,7 +16,7 @@ import (
 type host struct {
 	*World
 	name     string
-	addr     netip.AddrPort
+	addrs    []netip.AddrPort
 	acceptor engine.Acceptor
 	demux    engine.Demux[*conn]
 	conns    []*conn
@@ -43,8 +43,8 @@ func (c *conn) end() int {
 	return client
 }
 
-func (w *World) addHost(name string, addr netip.AddrPort) *host {
-	h := &host{World: w, name: name, addr: addr}
+func (w *World) addHost(name string, addrs ...netip.AddrPort) *host {
+	h := &host{World: w, name: name, addrs: addrs}
 	h.acceptor.ResetKey = w.randomSeed()
 	w.hosts = append(w.hosts, h)
 	return h
@@ -56,7 +56,7 @@ func (h *host) dial(p *pair) {
 	c.TLS = clientTLS(p.name)
 	c.Seed, c.ResetKey = h.randomSeed(), h.acceptor.ResetKey
 	c.NewTrace = h.traceMaker(false)
-	ec, err := engine.NewClient(h.now, &c, engine.Path{Local: h.addr, Remote: serverAddr})
+	ec, err := engine.NewClient(h.now, &c, engine.Path{Local: h.addrs[0], Remote: serverAddr})
 	if err != nil {
 		h.fail("%s cannot start: %w", h.name, err)
 		return
@@ -113,7 +113,7 @@ func (h *host) settle(c *conn) (any bool) {
 
 // receive finds out whom a datagram is for.
 func (h *host) receive(p simnet.Packet) {
-	d := engine.Datagram{Payload: p.Payload, Path: engine.Path{Local: h.addr, Remote: p.From}, ECN: p.ECN}
+	d := engine.Datagram{Payload: p.Payload, Path: engine.Path{Local: p.To, Remote: p.From}, ECN: p.ECN}
 	c, ok := h.demux.Find(p.Payload)
 	if !ok {
 		if c, ok = h.demux.FindReset(p.Payload); ok {
@@ -140,7 +140,7 @@ func (h *host) judge(d engine.Datagram) *conn {
 		if v.Size >= 3*len(d.Payload) {
 			h.fail("%s answers a stranger's %d bytes with %d", h.name, len(d.Payload), v.Size)
 		}
-		h.net.Send(h.now, simnet.Packet{From: h.addr, To: d.Path.Remote, Payload: reply[:v.Size]})
+		h.net.Send(h.now, simnet.Packet{From: d.Path.Local, To: d.Path.Remote, Payload: reply[:v.Size]})
 	}
 	return nil
 }
@@ -203,7 +203,7 @@ func (h *host) compose(c *conn) bool {
 	h.check(c, before, t)
 	for b := h.buf[:t.Size]; len(b) > 0; {
 		n := min(t.Segment, len(b))
-		h.net.Send(h.now, simnet.Packet{From: h.addr, To: t.Path.Remote, Payload: b[:n], ECN: t.ECN})
+		h.net.Send(h.now, simnet.Packet{From: t.Path.Local, To: t.Path.Remote, Payload: b[:n], ECN: t.ECN})
 		b = b[n:]
 	}
 	return true

@@ -28,6 +28,12 @@ func Random(seed uint64) Config {
 		slices.Sort(c.Rebind)
 	}
 	c.Client, c.Server = d.endpoint(), d.endpoint()
+	if c.Prefer = d.one(4); d.one(4) {
+		for range 1 + d.IntN(3) {
+			c.Migrate = append(c.Migrate, d.duration(3*time.Second))
+		}
+		slices.Sort(c.Migrate)
+	}
 	if len(c.Rebind) > 0 {
 		// A client that only waits does not notice that nothing can reach it any more: it has to speak now and then.
 		c.Client.KeepAlive = time.Second

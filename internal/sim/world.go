@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/godwit-net/godwit/internal/engine"
@@ -40,6 +41,11 @@ type Config struct {
 	// its handshake: "the design of QUIC relies on endpoints retaining a stable address for the duration of the
 	// handshake" (RFC 9000, section 9).
 	Rebind []time.Duration
+	// Migrate are the instants at which the first client moves, of its own will, to another address of its own, counted as
+	// those of Rebind. An instant at which it may not move, or is moving, passes.
+	Migrate []time.Duration
+	// Prefer makes the server prefer another address of its own to the one it is first reached at.
+	Prefer bool
 	// Work is what every client and the server do on their connection.
 	Work Workload
 	// TimerDelay is how late timers fire at most, evenly distributed: no clock is as exact as a virtual one.
@@ -73,7 +79,10 @@ const (
 	defaultLimit = 10 * time.Minute
 )
 
-var serverAddr = netip.MustParseAddrPort("192.0.2.1:443")
+var (
+	serverAddr    = netip.MustParseAddrPort("192.0.2.1:443")
+	preferredAddr = netip.MustParseAddrPort("192.0.2.9:4433")
+)
 
 // clientAddr returns the address of a client's socket.
 func clientAddr(i int) netip.AddrPort {
@@ -92,7 +101,8 @@ type World struct {
 	err    error
 	result Result
 	buf    [64 * 1500]byte
-	still  int // turns since time last moved
+	moves  []instant.Time // when the first client migrates
+	still  int            // turns since time last moved
 }
 
 // Run lives a world to its end. The Result is filled in as far as the world came, also when there is an error.
@@ -124,17 +134,51 @@ func newWorld(c Config) *World {
 	var seed [32]byte
 	binary.BigEndian.PutUint64(seed[:], c.Seed)
 	w := &World{config: c, now: epoch, net: simnet.New(c.Seed), rng: rand.NewChaCha8(seed)}
-	w.server = w.addHost("server", serverAddr)
+	servers := []netip.AddrPort{serverAddr}
+	if c.Prefer {
+		w.config.Server.PreferredV4 = preferredAddr
+		servers = append(servers, preferredAddr)
+	}
+	w.server = w.addHost("server", servers...)
 	w.server.acceptor.Server = true
 	for i := range c.Clients {
-		addr := clientAddr(i)
-		w.net.Link(addr.Addr(), serverAddr.Addr(), c.Up)
-		w.net.Link(serverAddr.Addr(), addr.Addr(), c.Down)
+		addrs := []netip.AddrPort{clientAddr(i)}
+		for j := range c.Migrate {
+			if i == 0 {
+				addrs = append(addrs, movedAddr(j))
+			}
+		}
+		for _, addr := range addrs {
+			for _, s := range servers {
+				w.net.Link(addr.Addr(), s.Addr(), c.Up)
+				w.net.Link(s.Addr(), addr.Addr(), c.Down)
+			}
+		}
 		p := newPair(w, i)
 		w.pairs = append(w.pairs, p)
-		w.addHost(p.name, addr).dial(p)
+		w.addHost(p.name, addrs...).dial(p)
 	}
 	return w
+}
+
+// movedAddr returns the address that the first client moves to the i-th time: every other time another port alone.
+func movedAddr(i int) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 1, 0, byte(i / 2)}), uint16(7000+i))
+}
+
+// migrate has the first client move when it is time.
+func (w *World) migrate() {
+	if len(w.moves) == 0 || w.moves[0] > w.now {
+		return
+	}
+	i := len(w.config.Migrate) - len(w.moves)
+	w.moves = w.moves[1:]
+	c := w.pairs[0].ends[client]
+	if c.gone {
+		return
+	}
+	_ = c.Migrate(w.now, engine.Path{Local: movedAddr(i), Remote: c.Path().Remote})
+	c.touched = true
 }
 
 // rebind has the first client's NAT change its mapping from now on: another port, and every other time another address.
@@ -143,11 +187,17 @@ func (w *World) rebind() {
 		outside := netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(i / 2)}), uint16(6000+i))
 		w.net.Rebind(w.now.Add(after), clientAddr(0), outside)
 	}
+	for _, after := range w.config.Migrate {
+		w.moves = append(w.moves, w.now.Add(after))
+	}
 }
 
 // turn moves time to the next instant at which something happens and lets it happen; false: the world is over.
 func (w *World) turn() bool {
 	next := w.net.Next()
+	if len(w.moves) > 0 {
+		next = instant.Earliest(next, w.moves[0])
+	}
 	for _, h := range w.hosts {
 		next = instant.Earliest(next, h.deadline())
 	}
@@ -171,6 +221,7 @@ func (w *World) turn() bool {
 	for _, h := range w.hosts {
 		h.expire()
 	}
+	w.migrate()
 	w.drain()
 	w.finishPairs()
 	w.drain()
@@ -188,7 +239,7 @@ func (w *World) deliver() {
 			return
 		}
 		for _, h := range w.hosts {
-			if h.addr == p.To {
+			if slices.Contains(h.addrs, p.To) {
 				h.receive(p)
 			}
 		}

@@ -166,6 +166,24 @@ func TestAConnectionSurvivesItsNATRebinding(t *testing.T) {
 	}
 }
 
+func TestAClientThatMovesFinishesItsWork(t *testing.T) {
+	l := link
+	l.Rate = 500_000
+	r := live(t, both(Config{Seed: seedOr(t, 1), Work: bulk, Client: patient, Server: patient, Migrate: []time.Duration{300 * ms, 900 * ms, 1500 * ms}}, l))
+	if r.Client.PathChanges != 3 || r.Server.PathChanges < 3 {
+		t.Errorf("the client moved %d times, the server followed %d times", r.Client.PathChanges, r.Server.PathChanges)
+	}
+}
+
+func TestThePreferredAddressIsMovedTo(t *testing.T) {
+	l := link
+	l.Rate = 500_000
+	r := live(t, both(Config{Seed: seedOr(t, 1), Work: bulk, Client: patient, Server: patient, Prefer: true, Migrate: []time.Duration{500 * ms}}, l))
+	if r.Client.PathChanges != 2 || r.Server.PathChanges < 2 {
+		t.Errorf("the client moved %d times, the server followed %d times", r.Client.PathChanges, r.Server.PathChanges)
+	}
+}
+
 func TestManyClientsShareOneServer(t *testing.T) {
 	live(t, both(Config{Seed: seedOr(t, 1), Clients: 20, Work: requests, Client: patient, Server: patient}, link))
 }
