@@ -69,7 +69,7 @@ func (p *process) end(sig syscall.Signal) int {
 	p.cmd.Process.Signal(sig)
 	select {
 	case <-p.done:
-	case <-time.After(5 * time.Second):
+	case <-time.After(15 * time.Second):
 		p.cmd.Process.Kill()
 		<-p.done
 	}
@@ -119,6 +119,7 @@ type result struct {
 func execute(ctx context.Context, t *testing.T, cmd *exec.Cmd) result {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
+	cmd.WaitDelay = 5 * time.Second // for children that hold the pipes after a process that was killed
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("%s: %v", cmd.Path, err)
