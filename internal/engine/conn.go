@@ -25,6 +25,7 @@ type Conn struct {
 	spaces [wire.NumSpaces]space
 	phase  keyPhase
 	ledger *recovery.Ledger
+	skip   skipper
 
 	ids     connIDs
 	path    pathState
