@@ -31,10 +31,18 @@ type Config struct {
 	// MaxUniStreams is how many unidirectional streams the peer may have open at a time. Default 100; negative: none.
 	MaxUniStreams int64
 
-	// ResetKey, a secret, is what an endpoint derives its stateless reset tokens from. With the same key after a restart the
-	// peers of lost connections learn of it with their next packet (ErrStatelessReset); otherwise their idle timeout has to
-	// pass. Only Listen and NewEndpoint look at it. Default zero: a random one.
-	ResetKey [32]byte
+	// Secret is what an endpoint derives the keys from that should outlive it: those of its stateless resets and of its
+	// address validation tokens. With the same Secret after a restart (LoadSecret) the peers of lost connections learn of it
+	// with their next packet (ErrStatelessReset), where otherwise their idle timeout has to pass, and the tokens of clients
+	// stay good. Servers that share an address share it. Only Listen and NewEndpoint look at it. Default zero: a random one.
+	Secret [32]byte
+
+	// AddressValidation is when a server has clients prove their address. Only Listen looks at it. Default ValidateAuto.
+	AddressValidation AddressValidation
+
+	// TokenStore keeps the tokens with which a client proves its address when it comes again. Only Dial looks at it. Default
+	// nil: none are kept, as nil is for tls.Config.ClientSessionCache, since a token makes a client recognisable.
+	TokenStore *TokenStore
 
 	// Congestion makes the congestion controller of a connection; mss is the size of a full datagram in bytes. It is
 	// called, and the controller it returns is used, by one goroutine at a time. Default nil: CUBIC.

@@ -36,7 +36,9 @@ type Conn struct {
 	took      time.Duration // what the handshake took
 	tlsState  tls.ConnectionState
 	path      engine.Path
-	heard     bool // anything at all came from the peer
+	store     *TokenStore // a client's, nil: none
+	storeName string      // of the server in it
+	heard     bool        // anything at all came from the peer
 	ready     waitList
 	streams   map[int64]*Stream
 	arrived   []*Stream // opened by the peer, not yet accepted; bounded by Config.MaxStreams and MaxUniStreams

@@ -52,6 +52,8 @@ func (c *Conn) dispatch() {
 			c.ep.addToken(c, e.Token)
 		case engine.EventTokenRemoved:
 			c.ep.removeToken(c, e.Token)
+		case engine.EventNewToken:
+			c.store.put(c.storeName, c.core.TakeToken())
 		case engine.EventPathChanged:
 			c.path = c.core.Path()
 		case engine.EventClosed:

@@ -30,6 +30,7 @@ func (c *Conn) coreConfig(conf *Config, tlsConf *tls.Config) *engine.Config {
 		MaxStreamsUni:    count(conf.MaxUniStreams),
 		Controller:       conf.Congestion,
 		ResetKey:         c.ep.acceptor.ResetKey,
+		Tokens:           &c.ep.acceptor.Tokens,
 		NewTrace:         c.newTrace(conf),
 	}
 	rand.Read(out.Seed[:])

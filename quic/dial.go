@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strconv"
 	"time"
 
 	"github.com/godwit-net/godwit/internal/engine"
@@ -181,7 +182,11 @@ func (c *Conn) connect(ctx context.Context, tlsConf *tls.Config, conf *Config) (
 	c.mu.Lock()
 	defer c.leave(&err)
 	now := c.now()
-	core, err := engine.NewClient(now, c.coreConfig(conf, tlsConf), c.path)
+	config := c.coreConfig(conf, tlsConf)
+	c.store = conf.TokenStore
+	c.storeName = net.JoinHostPort(tlsConf.ServerName, strconv.Itoa(int(c.path.Remote.Port())))
+	config.Token = c.store.take(c.storeName)
+	core, err := engine.NewClient(now, config, c.path)
 	if err != nil {
 		c.end(err)
 		c.forget()

@@ -24,7 +24,7 @@
 //
 // # Locks
 //
-//	traceFile.mu, then Conn.mu, then Endpoint.mu, then counters.mu
+//	traceFile.mu, then Conn.mu, then Endpoint.mu, then counters.mu or TokenStore.mu
 //
 // No goroutine holds two connections' locks. System calls and the application's writers and loggers are called with none
 // of them. The exceptions are callbacks that the protocol needs an answer from: those of a tls.Config, Config.Congestion

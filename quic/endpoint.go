@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/godwit-net/godwit/internal/engine"
+	"github.com/godwit-net/godwit/internal/seal"
 	"github.com/godwit-net/godwit/internal/udp"
 )
 
@@ -112,9 +113,15 @@ func newEndpoint(local netip.AddrPort, tlsConf *tls.Config, c *Config) (*Endpoin
 		reading: make(chan struct{}),
 		conns:   make(map[*Conn]struct{}),
 	}
-	e.acceptor.Server = tlsConf != nil
-	if e.acceptor.ResetKey = conf.ResetKey; conf.ResetKey == [32]byte{} {
-		rand.Read(e.acceptor.ResetKey[:])
+	secret := seal.Secret(conf.Secret)
+	if conf.Secret == [32]byte{} {
+		rand.Read(secret[:])
+	}
+	e.acceptor = engine.Acceptor{
+		Server:     tlsConf != nil,
+		ResetKey:   secret.ResetKey(),
+		Tokens:     engine.Tokens{Key: secret.TokenKey(), Unix: epoch.Unix()},
+		Validation: engine.Validation(conf.AddressValidation),
 	}
 	go e.read(sock.NewReader())
 	return e, nil

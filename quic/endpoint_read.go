@@ -195,14 +195,16 @@ func (e *Endpoint) stranger(now instant.Time, in *intake, d engine.Datagram, out
 	if !out.room() {
 		e.send(out)
 	}
-	v := e.acceptor.Receive(d, out.space(), rand.Uint64())
+	v := e.acceptor.Receive(now, d, out.space(), rand.Uint64())
 	switch v.Kind {
 	case engine.Accept:
 		if reason := e.begin(now, v.Incoming, d); reason != "" {
 			e.count.drop(reason)
 		}
 	case engine.Reply:
-		if in.answers++; in.answers > maxReplies {
+		if in.answers++; in.answers > maxReplies && v.Reason != engine.AnswerRetry {
+			// A Retry packet is answered however many there are: it is a tenth of what it answers, and the way in for those
+			// who mean it.
 			e.count.drop(dropFlood)
 			return
 		}
@@ -217,6 +219,7 @@ func (e *Endpoint) stranger(now instant.Time, in *intake, d engine.Datagram, out
 func (e *Endpoint) again(d engine.Datagram) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.acceptor.HalfOpen = e.halfOpen // which only the reader looks at
 	c, _ := e.find(d.Payload)
 	if c == nil {
 		return false

@@ -10,8 +10,9 @@ const (
 	maxBacklog = 1024
 
 	// maxHalfOpen is how many connections may be in their handshake on one endpoint. It bounds what clients with forged
-	// addresses can make us hold, which is some 60 KiB each; beyond it first datagrams are dropped, which a genuine
-	// client repeats a little later. TestHalfOpenConnectionsAreBounded.
+	// addresses can make us hold, which is some 60 KiB each, and since addresses are proved long before that many
+	// (engine.MaxUnvalidated), what those with real ones can; beyond it first datagrams are dropped, which a genuine client
+	// repeats a little later. TestHalfOpenConnectionsAreBounded.
 	maxHalfOpen = 1024
 
 	// maxInbox is how many datagrams may wait for a connection whose handshake is being driven by a worker. A client's
@@ -20,7 +21,7 @@ const (
 	maxInbox = 32
 
 	// maxReplies is how many datagrams of one batch that belong to no connection are answered without proof of their
-	// address (version negotiation, stateless reset): more in one batch than this is a flood, and answering one helps
+	// address (version negotiation, stateless reset, but not Retry): more in one batch than this is a flood, and answering one helps
 	// it. TestRepliesAreBounded.
 	maxReplies = 16
 )

@@ -31,8 +31,8 @@ type EndpointStats struct {
 	DatagramsIn, DatagramsOut int64
 	BytesIn, BytesOut         int64 // UDP payload
 
-	// Dropped counts datagrams that reached no connection, by reason: a word such as "malformed" or "half_open". Those
-	// that got a stateless answer are among them.
+	// Dropped counts datagrams that reached no connection, by reason: a word such as "malformed" or "half_open_limit". Those
+	// that got a stateless answer are among them, such as "retry", whose sender has to prove its address.
 	Dropped map[string]int64
 
 	Accepted         int64 // connections that Accept returned

@@ -58,7 +58,7 @@ func ListenExit(addr string, c ExitConfig) (*Exit, error) {
 		MaxStreamWindow: maxStreamWindow,
 		ConnWindow:      connWindow,
 		MaxStreams:      maxRequests,
-		ResetKey:        x.key.resetKey(),
+		Secret:          x.key.quicSecret(),
 		Logger:          x.log,
 	})
 	if err != nil {

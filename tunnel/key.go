@@ -41,9 +41,9 @@ func (k *Key) Token(addrs ...string) (Token, error) {
 
 func (k *Key) private() ed25519.PrivateKey { return ed25519.NewKeyFromSeed(k.seed[:]) }
 
-// resetKey is the exit's key for stateless resets. It derives from what entries do not know, as every token of one exit
-// has the same secret, and whoever knows this key can end connections.
-func (k *Key) resetKey() [32]byte { return derive(k.seed[:], "godwit tunnel stateless reset v1") }
+// quicSecret is the secret of the exit's endpoint: of its stateless resets above all. It derives from what entries do not
+// know, as every token of one exit has the same secret, and whoever knows this one can end connections.
+func (k *Key) quicSecret() [32]byte { return derive(k.seed[:], "godwit tunnel quic secret v1") }
 
 // entryKey is the private key of the entries that have the secret.
 func (s Secret) entryKey() ed25519.PrivateKey {

@@ -116,7 +116,7 @@ func TestTheSecretsOfAKeyAreIndependent(t *testing.T) {
 	if k.Pin() == pinOf(k.secret.entryKey()) {
 		t.Error("the entry's key is the exit's")
 	}
-	if k.resetKey() == derive(k.secret[:], "godwit tunnel entry key v1") {
+	if k.quicSecret() == derive(k.secret[:], "godwit tunnel entry key v1") {
 		t.Error("who has the secret can make stateless resets")
 	}
 	if pinOf((Secret{1}).entryKey()) != pinOf((Secret{1}).entryKey()) || pinOf((Secret{1}).entryKey()) == pinOf((Secret{2}).entryKey()) {

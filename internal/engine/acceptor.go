@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"github.com/godwit-net/godwit/internal/instant"
 	"github.com/godwit-net/godwit/internal/seal"
 	"github.com/godwit-net/godwit/internal/wire"
 )
@@ -17,7 +18,7 @@ const (
 // Verdict is what an Acceptor found.
 type Verdict struct {
 	Kind     VerdictKind
-	Reason   string // one of the DropX constants
+	Reason   string // one of the DropX or AnswerX constants, or empty
 	Size     int
 	Incoming Incoming
 }
@@ -29,25 +30,40 @@ const (
 	DropStranger = "unknown_conn_id" // a packet of a connection that is not here
 )
 
+// Reasons for answering one, where they are counted.
+const (
+	AnswerRetry        = "retry"         // with a Retry packet
+	AnswerInvalidToken = "invalid_token" // with CONNECTION_CLOSE
+)
+
 // Incoming is a connection that a client wants, as its first datagram tells it.
 type Incoming struct {
 	Path  Path
-	DstID wire.ConnID // random, chosen by the client
+	DstID wire.ConnID // random, chosen by the client, or after a Retry packet by the Acceptor
 	SrcID wire.ConnID
+
+	Validated bool        // a token has proved that the client is at its address
+	Retried   bool        // the token was a Retry packet's, and
+	Original  wire.ConnID // this the ID that the client chose before that
 }
 
 // An Acceptor judges datagrams that belong to no connection: some begin one, some are answered without keeping any
 // state, the rest is dropped. The zero value refuses connections but still answers with stateless resets.
 type Acceptor struct {
-	Server   bool // whether clients may connect
-	ResetKey seal.ResetKey
+	Server     bool // whether clients may connect
+	ResetKey   seal.ResetKey
+	Tokens     Tokens
+	Validation Validation
+	HalfOpen   int // how many connections are in their handshake, for ValidateAuto; the caller's to keep
+
+	spent spentTokens
 }
 
 // minClientID is the least length of a client's first destination connection ID (RFC 9000, section 7.2).
 const minClientID = 8
 
-// Receive judges a datagram. A reply is written to the front of reply, which needs room for 1200 bytes.
-func (a *Acceptor) Receive(d Datagram, reply []byte, random uint64) Verdict {
+// Receive judges a datagram, whose payload may be decrypted in place. A reply is written to the front of reply, which needs room for 1200 bytes.
+func (a *Acceptor) Receive(now instant.Time, d Datagram, reply []byte, random uint64) Verdict {
 	b := d.Payload
 	if len(b) < 1+LocalIDLen {
 		return Verdict{Reason: DropGarbage}
@@ -63,17 +79,17 @@ func (a *Acceptor) Receive(d Datagram, reply []byte, random uint64) Verdict {
 		return Verdict{Reason: DropStranger}
 	case h.Type == wire.PacketInvalid:
 		return a.negotiate(d, h, reply, random)
-	case !h.Fixed:
+	case !h.Fixed && len(h.Token) == 0:
 		// RFC 9000, section 17.2: packets without the fixed bit "are not valid packets in this version and MUST be discarded."
+		// RFC 9287, section 3.1: "a client MUST NOT set the QUIC Bit to 0 unless the Initial packets it sends include a token
+		// provided by the server in a NEW_TOKEN frame".
 		return Verdict{Reason: DropGarbage}
 	case h.Type != wire.PacketInitial:
 		return Verdict{Reason: DropStranger}
 	case len(b) < wire.MinInitialSize || len(h.DstID) < minClientID || len(h.DstID) > wire.MaxConnIDLen:
 		return Verdict{Reason: DropSmall}
 	}
-	return Verdict{Kind: Accept, Incoming: Incoming{
-		Path: d.Path, DstID: wire.MakeConnID(h.DstID), SrcID: wire.MakeConnID(h.SrcID),
-	}}
+	return a.begin(now, d, h, reply, random)
 }
 
 // negotiate answers a version that is not ours.

@@ -47,7 +47,7 @@ func TestWhoMayConnect(t *testing.T) {
 		{"nothing", false, nil, Drop, DropGarbage},
 	} {
 		a := Acceptor{Server: !c.client}
-		v := a.Receive(Datagram{Payload: c.datagram}, make([]byte, 1200), 99)
+		v := a.Receive(0, Datagram{Payload: c.datagram}, make([]byte, 1200), 99)
 		if v.Kind != c.want || v.Reason != c.reason {
 			t.Errorf("%s: %+v, want kind %d %s", c.sentence, v, c.want, c.reason)
 		}
@@ -59,7 +59,7 @@ func TestVersionNegotiationSaysWhatWeSpeak(t *testing.T) {
 	reply := make([]byte, 1200)
 	v := new(Acceptor)
 	v.Server = true
-	got := v.Receive(Datagram{Payload: stranger(wire.PacketInitial, 0x1a2a3a4a, "original", 1200)}, reply, 1<<40)
+	got := v.Receive(0, Datagram{Payload: stranger(wire.PacketInitial, 0x1a2a3a4a, "original", 1200)}, reply, 1<<40)
 	h, n := wire.ConsumeLongHeader(reply[:got.Size])
 	if n < 0 || h.Type != wire.PacketVersionNegotiation || string(h.DstID) != "source" || string(h.SrcID) != "original" {
 		t.Fatalf("the answer is %+v", h)
@@ -78,7 +78,7 @@ func TestStatelessResetsDoNotLoop(t *testing.T) {
 	first := true
 	for n := uint64(0); ; n++ {
 		reply := make([]byte, 1200)
-		v := a.Receive(Datagram{Payload: payload}, reply, n*0x9e3779b97f4a7c15)
+		v := a.Receive(0, Datagram{Payload: payload}, reply, n*0x9e3779b97f4a7c15)
 		if v.Kind != Reply {
 			break
 		}

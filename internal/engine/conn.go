@@ -60,6 +60,9 @@ func NewClient(now instant.Time, config *Config, p Path) (*Conn, error) {
 	c.installInitialKeys(original.Bytes())
 	c.startTrace(now, original)
 	c.path.validated = true // nobody limits what a client sends
+	if len(config.Token) <= maxToken {
+		c.shake.token = config.Token
+	}
 	return c, c.startHandshake(now)
 }
 
@@ -69,8 +72,9 @@ func NewServer(now instant.Time, config *Config, in Incoming) (*Conn, error) {
 	c.server = true
 	c.ids.initServer(c, in)
 	c.installInitialKeys(in.DstID.Bytes())
-	c.startTrace(now, in.DstID)
-	c.ledger.SetAmplificationLimited(now, true)
+	c.startTrace(now, c.ids.original)
+	c.path.validated = in.Validated
+	c.ledger.SetAmplificationLimited(now, !in.Validated)
 	return c, c.startHandshake(now)
 }
 

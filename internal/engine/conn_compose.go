@@ -18,6 +18,7 @@ func (c *Conn) Compose(now instant.Time, buf []byte) Transmit {
 		c.shake.replay = false
 		c.replayEarly(now)
 	}
+	c.stopIfWornOut(now)
 	switch c.life.state {
 	case lifeOpen:
 	case lifeClosing:
@@ -148,6 +149,7 @@ func (c *Conn) fillFrames(d *datagram, space wire.Space) {
 	}
 	more = more &&
 		c.shake.appendTo(d) &&
+		c.path.tokens.appendTo(d) &&
 		c.path.appendTo(c, d) &&
 		c.ids.appendTo(d) &&
 		c.flow.appendTo(d) &&
@@ -169,7 +171,7 @@ func (c *Conn) wantsToSend(space wire.Space) bool {
 		return false
 	}
 	return c.streams.data.n > 0 || c.streams.control.n > 0 || c.flow.window.announce.isUnsent() || c.flow.blocked.isUnsent() ||
-		c.shake.doneFrame.isUnsent() || c.path.owes() || c.ids.owes() ||
+		c.shake.doneFrame.isUnsent() || c.path.tokens.send.isUnsent() || c.path.owes() || c.ids.owes() ||
 		c.streams.owes() || c.idle.pingDue || c.spaces[space].acks.wantsAnswer()
 }
 
@@ -216,7 +218,8 @@ func (c *Conn) openPacket(d *datagram, space wire.Space) bool {
 		if len(d.buf)+1+wire.MaxConnIDLen+4+seal.Overhead+minPayload > d.limit {
 			return false
 		}
-		return d.open(p, wire.AppendShortHeader(d.buf, c.ids.destination(d), c.phase.phase, number, p.pnLen), 0)
+		out := wire.AppendShortHeader(d.buf, c.ids.destination(d), c.phase.phase, number, p.pnLen)
+		return c.openGreased(d, p, out, 0)
 	}
 	h := wire.LongHeader{Type: wire.PacketInitial, Version: c.version, DstID: c.ids.remote[0].id.Bytes(), SrcID: c.ids.local[0].id.Bytes()}
 	p.typ = wire.PacketInitial
@@ -229,7 +232,7 @@ func (c *Conn) openPacket(d *datagram, space wire.Space) bool {
 		return false
 	}
 	out, lengthAt := wire.AppendLongHeader(d.buf, h, number, p.pnLen)
-	return d.open(p, out, lengthAt)
+	return c.openGreased(d, p, out, lengthAt)
 }
 
 // maxLongHeader bounds a long header without a token: first byte, version, two connection IDs with their lengths, the

@@ -176,16 +176,10 @@ func (c *Conn) handleControlFrame(now instant.Time, p *opened, typ uint64, b []b
 		return n, err
 	case wire.FrameNewToken:
 		token, n := wire.ConsumeNewToken(b)
-		if n > 0 && (c.server || len(token) == 0) {
-			// RFC 9000, section 19.7: "A server MUST treat receipt of a NEW_TOKEN frame as a connection error of type
-			// PROTOCOL_VIOLATION." An empty token is a FRAME_ENCODING_ERROR.
-			code := wire.ProtocolViolation
-			if !c.server {
-				code = wire.FrameEncodingError
-			}
-			return n, violation(code, typ, "unexpected NEW_TOKEN frame")
+		if n > 0 {
+			err = c.handleNewToken(token)
 		}
-		return n, nil
+		return n, err
 	case wire.FrameHandshakeDone:
 		return 1, c.handleHandshakeDone(now)
 	}

@@ -23,7 +23,7 @@ type handshakeState struct {
 	ended     instant.Time // when it was complete
 
 	doneFrame sentVal    // HANDSHAKE_DONE
-	token     []byte     // of a Retry packet, to be repeated in Initial packets
+	token     []byte     // of a Retry packet or of an earlier connection, to be repeated in Initial packets
 	early     []Datagram // datagrams that came before their keys
 	replay    bool       // keys have come: take them again
 }
@@ -75,6 +75,7 @@ func (c *Conn) startHandshake(now instant.Time) error {
 	p.MaxAckDelay = maxAckDelay
 	p.AckDelayExponent = ackDelayExponent
 	p.ActiveConnIDLimit = maxRemoteIDs
+	p.GreaseQUICBit = true
 	c.ids.fillParams(c, p)
 	encoded := p.AppendTo(nil, c.rand.Uint64())
 
@@ -265,6 +266,7 @@ func (c *Conn) handshakeDone(now instant.Time) {
 	// server MUST send a HANDSHAKE_DONE frame as soon as the handshake is complete."
 	h.doneFrame.set()
 	c.confirm(now)
+	c.path.tokens.offer(c, now)
 	if err := h.tls.SendTicket(); err != nil {
 		c.trace.PacketDropped(now, qlog.Dropped{Trigger: "session_ticket"})
 	}

@@ -12,7 +12,8 @@ import (
 // connIDs is the connection IDs of both ends (RFC 9000, section 5.1).
 type connIDs struct {
 	original wire.ConnID // the client's first destination connection ID
-	routed   bool        // a server: datagrams to original still lead here
+	first    wire.ConnID // a server's: the one in the first datagram that came here, another than original after a Retry
+	routed   bool        // datagrams to first still lead here
 
 	local     []localID // those the peer may send to, oldest first
 	localNext int64     // sequence number of the next one
@@ -23,7 +24,7 @@ type connIDs struct {
 
 	adopted   bool        // a client: remote[0] is the ID that the server chose
 	peerFirst wire.ConnID // the Source Connection ID of the peer's first Initial packet
-	retrySrc  wire.ConnID // of a Retry packet
+	retrySrc  wire.ConnID // of a Retry packet, received or sent
 	wasRetry  bool
 
 	resetKey seal.ResetKey // our IDs' stateless reset tokens derive from it
@@ -56,7 +57,10 @@ func (x *connIDs) initClient(c *Conn, original wire.ConnID) {
 }
 
 func (x *connIDs) initServer(c *Conn, in Incoming) {
-	x.original, x.routed = in.DstID, true
+	x.original, x.first, x.routed = in.DstID, in.DstID, true
+	if in.Retried {
+		x.original, x.retrySrc, x.wasRetry = in.Original, in.DstID, true
+	}
 	x.peerFirst, x.adopted = in.SrcID, true
 	x.remote = []remoteID{{id: in.SrcID, used: true, path: c.path.Path}}
 	x.addLocal(c, c.randomID())
@@ -78,7 +82,7 @@ func (x *connIDs) isLocal(id []byte) bool {
 			return true
 		}
 	}
-	return x.routed && string(x.original.Bytes()) == string(id)
+	return x.routed && string(x.first.Bytes()) == string(id)
 }
 
 func (x *connIDs) isOriginal(id []byte) bool { return string(x.original.Bytes()) == string(id) }
@@ -110,6 +114,9 @@ func (x *connIDs) fillParams(c *Conn, p *wire.TransportParams) {
 	p.InitialSrcID = x.local[0].id.AppendTo([]byte{})
 	if c.server {
 		p.OriginalDstID = x.original.AppendTo([]byte{})
+		if x.wasRetry {
+			p.RetrySrcID = x.retrySrc.AppendTo([]byte{})
+		}
 		p.HasResetToken, p.ResetToken = true, c.config.ResetKey.Token(x.local[0].id.Bytes())
 		if v4, v6 := c.config.PreferredV4, c.config.PreferredV6; v4.IsValid() || v6.IsValid() {
 			id := x.addLocal(c, c.randomID()).id
@@ -300,7 +307,7 @@ func (x *connIDs) handleRetire(c *Conn, seq int64, dst []byte) *TransportError {
 func (x *connIDs) forgetOriginal(c *Conn) {
 	if x.routed {
 		x.routed = false
-		c.events.push(Event{Kind: EventIDRetired, ID: x.original})
+		c.events.push(Event{Kind: EventIDRetired, ID: x.first})
 	}
 }
 

@@ -123,8 +123,23 @@ func (k *keyPhase) acknowledged(largest int64) *TransportError {
 // updateIfWorn updates the keys long before they have protected as many packets as they may (RFC 9001, section 6.6).
 func (c *Conn) updateIfWorn(now instant.Time) {
 	k, s := &c.phase, &c.spaces[wire.AppSpace]
-	if k.sealed < k.sealLimit/2 || !c.shake.confirmed || !k.confirmed || k.oldRead != nil {
+	if k.sealed < min(keyUpdateEvery, k.sealLimit/2) || !c.shake.confirmed || !k.confirmed || k.oldRead != nil {
 		return
 	}
 	c.updateKeys(now, s, false)
+}
+
+// stopIfWornOut closes the connection when its keys have protected almost as many packets as they may, and the peer, which
+// does not acknowledge the last update, lets us have no others. What is left is for the CONNECTION_CLOSE.
+//
+// RFC 9001, section 6.6: "If a key update is not possible or integrity limits are reached, the endpoint MUST stop using the
+// connection and only send stateless resets in response to receiving packets. It is RECOMMENDED that endpoints immediately
+// close the connection with a connection error of type AEAD_LIMIT_REACHED before reaching a state where key updates are not
+// possible."
+func (c *Conn) stopIfWornOut(now instant.Time) {
+	if k := &c.phase; k.sealLimit > 0 && k.sealed >= k.sealLimit-2*maxSegments && c.life.state == lifeOpen {
+		if c.updateIfWorn(now); k.sealed > 0 {
+			c.fail(now, violation(wire.AEADLimitReached, 0, "the keys are worn out and cannot be updated"))
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -93,21 +94,48 @@ func TestTwoKeyUpdatesWithoutAnAnswerAreAnError(t *testing.T) {
 }
 
 func TestOurOwnKeyUpdate(t *testing.T) {
+	for _, server := range []bool{false, true} {
+		ownKeyUpdate(t, server, keyUpdateEvery)
+	}
+}
+
+func TestWornKeysAreUpdatedEarlier(t *testing.T) {
+	const limit = keyUpdateEvery / 16
+	ownKeyUpdate(t, true, limit/2, func(x *exchange) { x.conn.phase.sealLimit = limit })
+}
+
+// ownKeyUpdate is the story of a connection that updates its keys after so many packets, and then again.
+func ownKeyUpdate(t *testing.T, server bool, after int64, prepare ...func(*exchange)) {
 	// RFC 9001, sections 6.1, 6.5 and 6.6.
-	x := newExchange(t, false).handshake()
+	x := newExchange(t, server).handshake()
+	for _, f := range prepare {
+		f(x)
+	}
+	mine, theirs := int64(0), int64(1) // first streams
+	if server {
+		mine, theirs = 1, 0
+	}
 	old := x.keyPhase()
-	x.conn.phase.sealed = x.conn.phase.sealLimit / 2
-	x.read[wire.AppSpace] = old.read.Next()
-	x.conn.Write(x.now, x.open(), []byte("a"))
+	id := x.open()
+	x.conn.phase.sealed = after - 2
+	x.conn.Write(x.now, id, []byte("a"))
 	x.drain()
-	x.want("worn keys are replaced", wire.AppSpace, "stream 0 [0,1)")
+	x.want("the last packet of a phase", wire.AppSpace, fmt.Sprintf("stream %d [0,1)", mine))
+	if x.conn.Stats().KeyUpdates != 0 {
+		t.Fatal("it was too early")
+	}
+	x.conn.phase.sealed = after
+	x.read[wire.AppSpace] = old.read.Next()
+	x.conn.Write(x.now, id, []byte("b"))
+	x.drain()
+	x.want("worn keys are replaced", wire.AppSpace, fmt.Sprintf("stream %d [1,2)", mine))
 	if x.conn.Stats().KeyUpdates != 1 {
 		t.Fatalf("%d updates", x.conn.Stats().KeyUpdates)
 	}
-	x.receiveDatagram(x.sendIn(old, streamFrame(1, 0, "b", false)))
-	x.wantRead("a peer that does not know yet is understood", 1, "b", false)
+	x.receiveDatagram(x.sendIn(old, streamFrame(theirs, 0, "b", false)))
+	x.wantRead("a peer that does not know yet is understood", theirs, "b", false)
 
-	x.conn.phase.sealed = x.conn.phase.sealLimit / 2
+	x.conn.phase.sealed = after
 	x.conn.Write(x.now, x.open(), []byte("a"))
 	x.drain()
 	if x.conn.Stats().KeyUpdates != 1 {
@@ -142,6 +170,19 @@ func TestNewKeysAreNotAcknowledgedInOldOnes(t *testing.T) {
 	x.drain()
 	x.receiveDatagram(x.sendIn(old, wire.AppendAck(nil, wire.Ack{}, x.seen[wire.AppSpace], 100)))
 	x.wantClose("the peer has received our update but does not answer it", wire.KeyUpdateError)
+}
+
+func TestKeysThatCannotBeUpdatedEndTheConnection(t *testing.T) {
+	// RFC 9001, section 6.6: "Endpoints MUST initiate a key update before sending more protected packets than the
+	// confidentiality limit for the selected AEAD permits. If a key update is not possible or integrity limits are reached,
+	// the endpoint MUST stop using the connection".
+	for _, server := range []bool{false, true} {
+		x := newExchange(t, server).handshake()
+		x.conn.phase.confirmed = false // as if the peer had acknowledged nothing since the last update
+		x.conn.phase.sealed = x.conn.phase.sealLimit - 2*maxSegments
+		x.drain()
+		x.wantClose("the peer acknowledges nothing of this phase", wire.AEADLimitReached)
+	}
 }
 
 func TestForgeriesAreLimited(t *testing.T) {

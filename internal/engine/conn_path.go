@@ -30,6 +30,8 @@ type pathState struct {
 
 	ahead ahead     // a server
 	move  migration // a client
+
+	tokens tokenState // the client's address is proved before it comes again
 }
 
 // ahead is a path that the client probes. It is likely to move there, so a challenge goes along with the answer: when it does
@@ -104,6 +106,9 @@ func (p *pathState) handleResponse(c *Conn, now instant.Time, data [8]byte) {
 		if !full {
 			p.check.begin(now, c.ledger.PTO())
 		}
+		if !p.validated {
+			p.tokens.offer(c, now) // the one from before is for another address
+		}
 		c.validated(now)
 		c.retireIDs()
 		return
@@ -149,6 +154,8 @@ func (p *pathState) follow(c *Conn, now instant.Time, to Path, size int) {
 	if p.validated = proved; !proved {
 		p.received, p.sent = int64(size), 0
 		p.check.begin(now, pto)
+	} else {
+		p.tokens.offer(c, now)
 	}
 	c.ledger.SetAmplificationLimited(now, p.blocked(c))
 	c.retireIDs()

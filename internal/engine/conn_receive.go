@@ -75,12 +75,6 @@ func (c *Conn) receiveLong(now instant.Time, d Datagram, b []byte) int {
 		c.drop(now, "", "header_parse_error", len(b))
 		return -1
 	}
-	if !h.Fixed && h.Type != wire.PacketVersionNegotiation {
-		// RFC 9000, section 17.2: "Packets containing a zero value for this bit are not valid packets in this version and
-		// MUST be discarded."
-		c.drop(now, h.Type.String(), "header_parse_error", n)
-		return n
-	}
 	if !c.ids.isLocal(h.DstID) {
 		c.drop(now, h.Type.String(), "unknown_connection_id", n)
 		return n
@@ -123,7 +117,9 @@ func (c *Conn) receiveLong(now instant.Time, d Datagram, b []byte) int {
 
 // receiveShort takes a packet with a short header, which fills the rest of its datagram.
 func (c *Conn) receiveShort(now instant.Time, d Datagram, b []byte) {
-	if len(b) < 1+LocalIDLen || b[0]&wire.FixedBit == 0 || !c.ids.isLocal(b[1:1+LocalIDLen]) {
+	// Whatever the fixed bit is: RFC 9287, section 3: "An endpoint that advertises the grease_quic_bit transport parameter MUST
+	// accept packets with the QUIC Bit set to a value of 0." We always do.
+	if len(b) < 1+LocalIDLen || !c.ids.isLocal(b[1:1+LocalIDLen]) {
 		if !c.receiveStatelessReset(now, b) {
 			c.drop(now, "1RTT", "unknown_connection_id", len(b))
 		}

@@ -75,7 +75,7 @@ func TestWhatIsNotAPacketOfOursIsDropped(t *testing.T) {
 		{"a damaged packet", func() []byte { b := x.packet(wire.AppSpace, ping); b[len(b)-1] ^= 1; return b }},
 		{"a packet too short for a sample", func() []byte { return x.packet(wire.AppSpace, ping)[:1+LocalIDLen+4+15] }},
 		{"a packet to another ID", func() []byte { b := x.packet(wire.AppSpace, ping); b[1] ^= 1; return b }},
-		{"a packet without the fixed bit", func() []byte { b := x.packet(wire.AppSpace, ping); b[0] &^= wire.FixedBit; return b }},
+		{"a packet that lost its fixed bit on the way", func() []byte { b := x.packet(wire.AppSpace, ping); b[0] &^= wire.FixedBit; return b }},
 		{"a header without an ID", func() []byte { return []byte{0x40, 1, 2} }},
 		{"a long header that ends", func() []byte { return []byte{0xc0, 0, 0, 0, 1, 8} }},
 		{"a packet of another version", func() []byte {

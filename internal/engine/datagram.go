@@ -19,6 +19,7 @@ type datagram struct {
 	facts   []recovery.Fact
 	away    bool        // it goes another way than the path in use
 	dst     wire.ConnID // and to this connection ID
+	grease  greaseBits
 }
 
 // packetDraft is one packet of a datagram that is not encrypted yet.

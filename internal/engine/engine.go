@@ -48,6 +48,8 @@ type Config struct {
 	DatagramSize int                                 // largest UDP payload sent; default and least 1200
 	Controller   func(mss int) congestion.Controller // nil: CUBIC
 	ResetKey     seal.ResetKey                       // stateless reset tokens of our connection IDs derive from it
+	Tokens       *Tokens                             // a server's, for NEW_TOKEN; nil: clients are given none
+	Token        []byte                              // a client's, as TakeToken returned it; nil: none
 	NewTrace     func(originalID []byte) *qlog.Trace // nil: no trace
 }
 

@@ -35,6 +35,9 @@ const (
 	EventTokenAdded
 	EventTokenRemoved
 
+	// EventNewToken: the server gave a token for the next connection to it; see Conn.TakeToken.
+	EventNewToken
+
 	// EventPathChanged: the connection uses other addresses now; see Conn.Path.
 	EventPathChanged
 	// EventMigrationFailed: the path that Migrate asked for does not answer.

@@ -46,6 +46,7 @@ type exchange struct {
 	learned  wire.TransportParams
 	header   func(h *wire.LongHeader) // changes the long headers of the peer's packets; nil: none
 	reserved byte                     // bits set in the first byte of the peer's packets
+	unfixed  bool                     // the fixed bit of the peer's packets is 0, but for a client's first
 	tolerant bool                     // what the connection sends may be nonsense to TLS
 }
 
@@ -217,7 +218,7 @@ func (x *exchange) packetNumbered(space wire.Space, number int64, frames ...[]by
 	payload = append(payload, make([]byte, max(0, 4-len(payload)))...)
 	if space == wire.AppSpace {
 		b := wire.AppendShortHeader(nil, x.dst.Bytes(), x.phase, number, 4)
-		b[0] |= x.reserved
+		b[0] = b[0]&^x.cleared() | x.reserved
 		b = append(b, payload...)
 		return x.write[space].Seal(append(b, make([]byte, 16)...)[:len(b)], 1+x.dst.Len(), 4, number)
 	}
@@ -231,10 +232,18 @@ func (x *exchange) packetNumbered(space wire.Space, number int64, frames ...[]by
 	}
 	b, at := wire.AppendLongHeader(nil, h, number, 4)
 	off := len(b) - 4
-	b[0] |= x.reserved
+	b[0] = b[0]&^x.cleared() | x.reserved
 	b = append(b, payload...)
 	wire.SetLength(b, at, len(b)-off+seal.Overhead)
 	return x.write[space].Seal(append(b, make([]byte, 16)...)[:len(b)], off, 4, number)
+}
+
+// cleared returns the bits of a packet's first byte that the peer clears.
+func (x *exchange) cleared() byte {
+	if x.unfixed {
+		return wire.FixedBit
+	}
+	return 0
 }
 
 func (x *exchange) ms() float64 { return float64(x.now-1e9) / 1e6 }

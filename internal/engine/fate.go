@@ -22,6 +22,7 @@ const (
 	factNewID          // ID: sequence number
 	factRetireID       // ID: sequence number
 	factHandshakeDone
+	factNewToken
 	factPath // PATH_CHALLENGE, PATH_RESPONSE
 )
 
@@ -63,6 +64,8 @@ func (c *Conn) settleFact(space wire.Space, packet int64, f *recovery.Fact, fate
 		c.ids.settle(packet, *f, fate)
 	case factHandshakeDone:
 		c.shake.doneFrame.settle(packet, fate)
+	case factNewToken:
+		c.path.tokens.settle(packet, fate)
 	case factPath:
 		// RFC 9000, section 13.3: a PATH_RESPONSE is sent once; a PATH_CHALLENGE again until it is answered.
 		c.path.check.state.settleLatest(packet, fate)

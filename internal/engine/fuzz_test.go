@@ -159,7 +159,7 @@ func FuzzAcceptor(f *testing.F) {
 			b = append(b, make([]byte, max(0, minDatagramSize-len(b)))...)
 		}
 		d := Datagram{Payload: b, Path: Path{Local: serverAddr, Remote: clientAddr}}
-		v := (&Acceptor{Server: server}).Receive(d, reply[:minDatagramSize], 7)
+		v := (&Acceptor{Server: server}).Receive(0, d, reply[:minDatagramSize], 7)
 		switch v.Kind {
 		case Drop:
 			if v.Reason == "" {

@@ -67,6 +67,19 @@ const (
 	maxFreeSmall = 256
 	maxFreeLarge = maxSendBuffer / largeChunk
 
+	// maxToken is how long a token of NEW_TOKEN may be to be kept, in bytes: it goes out in every Initial packet, next to a
+	// ClientHello. Common ones have 30 to 100. TestLongTokensAreNotKept.
+	maxToken = 512
+
+	// maxSpentTokens is how many tokens are remembered at least, and half of how many at most, so that none proves an
+	// address twice; each takes some 40 bytes. TestSpentTokensAreBounded.
+	maxSpentTokens = 8192
+
+	// MaxUnvalidated is how many connections may be in their handshake before clients have to prove their addresses, if
+	// that is left to the Acceptor. It is more than a busy server has in its handshakes at a time, and 128 times 60 KiB
+	// are what a flood of forged addresses makes us hold. TestClientsProveTheirAddressInAFlood.
+	MaxUnvalidated = 128
+
 	// maxFreeStreams is how many stream records a connection keeps for reuse. TestFreeListsAreBounded.
 	maxFreeStreams = 128
 )
@@ -87,6 +100,11 @@ const (
 	// ackEvery is how many ack-eliciting packets may wait for one acknowledgment (RFC 9000, section 13.2.2). The count
 	// is looked at once a batch of datagrams, so a run of forty packets is answered once.
 	ackEvery = 2
+
+	// keyUpdateEvery is after how many packets a connection updates its keys of its own will, long before the AEAD wears
+	// out (RFC 9001, section 6.6: 2^23 packets for AES-GCM). At 2^20, a gigabyte or two, an update is nothing rare, so that
+	// a peer that cannot follow one shows it in a test and not after a day. TestOurOwnKeyUpdate.
+	keyUpdateEvery = 1 << 20
 
 	// pingEvery makes every so many acknowledgments ask for one themselves, so that old ranges can be forgotten
 	// (RFC 9000, section 13.2.4).

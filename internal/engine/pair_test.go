@@ -58,6 +58,7 @@ type pair struct {
 	buf            []byte
 	events         map[*Conn][]Event
 	rewrite        func(d *Datagram) bool // false drops it
+	retries        bool                   // the acceptor may answer, and the answer goes back
 }
 
 type flight struct {
@@ -154,7 +155,12 @@ func (p *pair) deliver(f flight) {
 		return
 	}
 	if p.server == nil {
-		v := p.acceptor.Receive(f.d, p.buf, 7)
+		v := p.acceptor.Receive(p.now, f.d, p.buf, 7)
+		if v.Kind == Reply && p.retries {
+			reply := Datagram{Payload: bytes.Clone(p.buf[:v.Size]), Path: Path{Local: f.d.Path.Remote, Remote: f.d.Path.Local}}
+			p.inFlight = append(p.inFlight, flight{at: p.now.Add(p.delay), d: reply})
+			return
+		}
 		if v.Kind != Accept {
 			p.t.Fatalf("the acceptor answers the first datagram with %+v", v)
 		}

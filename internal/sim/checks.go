@@ -12,7 +12,7 @@ import (
 // audit is what the world counts of a connection, seen from the wire.
 type audit struct {
 	received, sent int64
-	handshake      bool // a Handshake packet came, which may have proved the client's address
+	validated      bool // a token, or a Handshake packet that came, may have proved the client's address
 }
 
 // receive notes a datagram before the engine decrypts it in place.
@@ -23,7 +23,7 @@ func (a *audit) receive(b []byte) {
 		if n <= 0 {
 			return
 		}
-		a.handshake = a.handshake || h.Type == wire.PacketHandshake
+		a.validated = a.validated || h.Type == wire.PacketHandshake
 		b = b[n:]
 	}
 }
@@ -41,7 +41,7 @@ func (h *host) check(c *conn, before engine.Stats, t engine.Transmit) {
 	}
 	// RFC 9000, section 8.1: "an endpoint MUST limit the amount of data it sends to the unvalidated address to three
 	// times the amount of data received from that address."
-	if c.server && !c.audit.handshake && c.audit.sent > 3*c.audit.received {
+	if c.server && !c.audit.validated && c.audit.sent > 3*c.audit.received {
 		h.fail("%s sent %d bytes to an unvalidated address that sent %d", h.name, c.audit.sent, c.audit.received)
 	}
 	// RFC 9002, section 7: "An endpoint MUST NOT send a packet if it would cause bytes_in_flight [...] to be larger than

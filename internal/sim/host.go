@@ -45,7 +45,8 @@ func (c *conn) end() int {
 
 func (w *World) addHost(name string, addrs ...netip.AddrPort) *host {
 	h := &host{World: w, name: name, addrs: addrs}
-	h.acceptor.ResetKey = w.randomSeed()
+	h.acceptor.ResetKey, h.acceptor.Tokens.Key = w.randomSeed(), w.randomSeed()
+	h.acceptor.Validation = w.config.Validation
 	w.hosts = append(w.hosts, h)
 	return h
 }
@@ -68,14 +69,14 @@ func (h *host) dial(p *pair) {
 func (h *host) accept(in engine.Incoming) *conn {
 	c := h.config.Server
 	c.TLS = serverTLS()
-	c.Seed, c.ResetKey = h.randomSeed(), h.acceptor.ResetKey
+	c.Seed, c.ResetKey, c.Tokens = h.randomSeed(), h.acceptor.ResetKey, &h.acceptor.Tokens
 	c.NewTrace = h.traceMaker(true)
 	ec, err := engine.NewServer(h.now, &c, in)
 	if err != nil {
 		h.fail("%s cannot accept: %w", h.name, err)
 		return nil
 	}
-	return h.add(&conn{Conn: ec, server: true})
+	return h.add(&conn{Conn: ec, server: true, audit: audit{validated: in.Validated}})
 }
 
 func (h *host) add(c *conn) *conn {
@@ -133,12 +134,15 @@ func (h *host) receive(p simnet.Packet) {
 // judge asks the acceptor about a datagram that belongs to no connection; nil: it begins none.
 func (h *host) judge(d engine.Datagram) *conn {
 	var reply [wire.MinInitialSize]byte
-	switch v := h.acceptor.Receive(d, reply[:], h.rng.Uint64()); v.Kind {
+	switch v := h.acceptor.Receive(h.now, d, reply[:], h.rng.Uint64()); v.Kind {
 	case engine.Accept:
 		return h.accept(v.Incoming)
 	case engine.Reply:
 		if v.Size >= 3*len(d.Payload) {
 			h.fail("%s answers a stranger's %d bytes with %d", h.name, len(d.Payload), v.Size)
+		}
+		if v.Reason == engine.AnswerRetry {
+			h.result.Retries++
 		}
 		h.net.Send(h.now, simnet.Packet{From: d.Path.Local, To: d.Path.Remote, Payload: reply[:v.Size]})
 	}

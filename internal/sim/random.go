@@ -34,6 +34,9 @@ func Random(seed uint64) Config {
 		}
 		slices.Sort(c.Migrate)
 	}
+	if d.one(4) {
+		c.Validation = engine.ValidateAlways
+	}
 	if len(c.Rebind) > 0 {
 		// A client that only waits does not notice that nothing can reach it any more: it has to speak now and then.
 		c.Client.KeepAlive = time.Second

@@ -37,6 +37,8 @@ type Config struct {
 	Clients int
 	// Client and Server configure the connections. TLS, seeds, reset keys and traces are the world's.
 	Client, Server engine.Config
+	// Validation is when the server sends Retry packets.
+	Validation engine.Validation
 	// Rebind are the instants at which the first client's NAT gives it another address, counted from the confirmation of
 	// its handshake: "the design of QUIC relies on endpoints retaining a stable address for the duration of the
 	// handshake" (RFC 9000, section 9).
@@ -63,6 +65,7 @@ type Result struct {
 	Elapsed time.Duration // virtual time until every connection was forgotten
 	Up      simnet.Stats  // of the first client's links
 	Down    simnet.Stats
+	Retries int          // Retry packets sent
 	Client  engine.Stats // of the first client's connection, when its work was done
 	Server  engine.Stats // of the server's end of it
 	Traces  []Trace

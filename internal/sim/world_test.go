@@ -184,6 +184,22 @@ func TestThePreferredAddressIsMovedTo(t *testing.T) {
 	}
 }
 
+func TestWorldsInWhichEveryAddressIsProvedFirst(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		loss float64
+	}{{"a clean link", 0}, {"10% loss", 0.1}} {
+		t.Run(c.name, func(t *testing.T) {
+			l := link
+			l.Loss = c.loss
+			w := both(Config{Seed: seedOr(t, 1), Clients: 10, Work: requests, Client: patient, Server: patient, Validation: engine.ValidateAlways}, l)
+			if r := live(t, w); r.Retries < 10 {
+				t.Errorf("%d Retry packets for 10 clients", r.Retries)
+			}
+		})
+	}
+}
+
 func TestManyClientsShareOneServer(t *testing.T) {
 	live(t, both(Config{Seed: seedOr(t, 1), Clients: 20, Work: requests, Client: patient, Server: patient}, link))
 }

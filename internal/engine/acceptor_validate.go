@@ -1,0 +1,128 @@
+package engine
+
+import (
+	"github.com/godwit-net/godwit/internal/instant"
+	"github.com/godwit-net/godwit/internal/seal"
+	"github.com/godwit-net/godwit/internal/wire"
+)
+
+// Tokens is what address validation tokens are made with and looked at by (RFC 9000, section 8.1).
+type Tokens struct {
+	Key seal.TokenKey
+	// Unix is the time at instant 0, in seconds since 1970: tokens outlive the process whose instants they were made by.
+	Unix int64
+}
+
+func (t *Tokens) time(now instant.Time) int64 { return t.Unix + int64(now)/1e9 }
+
+// Validation is when a client without a good token has to prove its address, by coming back with the token of a Retry
+// packet, before anything is kept of it. It costs a round trip.
+type Validation uint8
+
+const (
+	ValidateAuto   Validation = iota // while more than MaxUnvalidated connections are in their handshake
+	ValidateAlways                   // each time
+	ValidateNever                    // the anti-amplification limit has to do
+)
+
+// mustValidate reports whether a client that has shown no token is sent a Retry packet.
+func (a *Acceptor) mustValidate() bool {
+	switch a.Validation {
+	case ValidateAlways:
+		return true
+	case ValidateNever:
+		return false
+	}
+	return a.HalfOpen >= MaxUnvalidated
+}
+
+// begin judges the Initial packet h of a client that may connect.
+func (a *Acceptor) begin(now instant.Time, d Datagram, h wire.LongHeader, reply []byte, random uint64) Verdict {
+	in := Incoming{Path: d.Path, DstID: wire.MakeConnID(h.DstID), SrcID: wire.MakeConnID(h.SrcID)}
+	unix := a.Tokens.time(now)
+	switch a.Tokens.Key.Kind(unix, h.Token) {
+	case seal.RetryKind:
+		t := seal.RetryToken{Client: d.Path.Remote, Retry: h.DstID}
+		if !a.Tokens.Key.OpenRetryToken(unix, h.Token, &t) {
+			return a.refuseToken(d, h, reply)
+		}
+		in.Validated, in.Retried, in.Original = true, true, wire.MakeConnID(t.Original)
+	case seal.NewKind:
+		// RFC 9000, section 8.1.3: "If the token is invalid, then the server SHOULD proceed as if the client did not have a
+		// validated address, including potentially sending a Retry packet."
+		in.Validated = a.Tokens.Key.OpenNewToken(unix, h.Token, d.Path.Remote.Addr()) && a.spent.add(seal.TokenNonce(h.Token))
+	}
+	if !in.Validated && a.mustValidate() {
+		return a.retry(unix, d, h, reply, random)
+	}
+	return Verdict{Kind: Accept, Incoming: in}
+}
+
+// retry asks the client to come back with a token (RFC 9000, section 17.2.5). The answer is a small part of what it
+// answers, and nothing is kept.
+func (a *Acceptor) retry(unix int64, d Datagram, h wire.LongHeader, reply []byte, random uint64) Verdict {
+	var src [LocalIDLen]byte
+	mixed := random
+	for i := range src {
+		mixed = mixed*6364136223846793005 + 1442695040888963407 // only has to be another than the client's
+		src[i] = byte(mixed >> 56)
+	}
+	if string(src[:]) == string(h.DstID) {
+		// RFC 9000, section 17.2.5.1: "This value MUST NOT be equal to the Destination Connection ID field of the packet sent
+		// by the client."
+		src[0] ^= 1
+	}
+	token := a.Tokens.Key.RetryToken(unix, seal.RetryToken{Client: d.Path.Remote, Original: h.DstID, Retry: src[:]}, random)
+	b := wire.AppendRetry(reply[:0], h.SrcID, src[:], token)
+	tag := seal.RetryTag(h.DstID, b)
+	return Verdict{Kind: Reply, Reason: AnswerRetry, Size: len(append(b, tag[:]...))}
+}
+
+// refuseToken ends the attempt of a client whose Retry token is ours by its form, and is not good: too old, from another
+// address, or of a secret that is gone.
+//
+// RFC 9000, section 8.1.3: "If a server receives a client Initial that contains an invalid Retry token but is otherwise
+// valid, it knows the client will not accept another Retry token. The server can discard such a packet and allow the
+// client to time out to detect handshake failure, but that could impose a significant latency penalty on the client.
+// Instead, the server SHOULD immediately close (Section 10.2) the connection with an INVALID_TOKEN error. Note that a server
+// has not established any state for the connection at this point and so does not enter the closing period."
+func (a *Acceptor) refuseToken(d Datagram, h wire.LongHeader, reply []byte) Verdict {
+	client, server := seal.Initial(h.DstID)
+	pkt := d.Payload[:h.Size]
+	truncated, pnLen, ok := client.Unprotect(pkt, h.PNOffset)
+	if ok {
+		_, ok = client.Open(pkt, h.PNOffset+pnLen, wire.DecodePacketNumber(-1, truncated, pnLen))
+	}
+	if !ok {
+		return Verdict{Reason: DropGarbage}
+	}
+	b, lengthAt := wire.AppendLongHeader(reply[:0], wire.LongHeader{
+		Type: wire.PacketInitial, Version: wire.Version1, DstID: h.SrcID, SrcID: h.DstID,
+	}, 0, 1)
+	pnOffset := len(b) - 1
+	b = wire.AppendConnectionClose(b, wire.ConnectionClose{Code: uint64(wire.InvalidToken), Reason: []byte("the Retry token is not good")})
+	wire.SetLength(b, lengthAt, len(b)-pnOffset+seal.Overhead)
+	return Verdict{Kind: Reply, Reason: AnswerInvalidToken, Size: len(server.Seal(b, pnOffset, 1, 0))}
+}
+
+// spentTokens remembers the tokens of NEW_TOKEN frames that were shown, so that each proves an address but once.
+//
+// RFC 9000, section 8.1.4: "To protect against such attacks, servers MUST ensure that replay of tokens is prevented or
+// limited. [...] Tokens that are provided in NEW_TOKEN frames (Section 19.7) need to be valid for longer but SHOULD NOT be
+// accepted multiple times." The memory is bounded: of two halves the older is forgotten when the younger is full. A token that comes a
+// second time is like none.
+type spentTokens struct{ young, old map[[16]byte]struct{} }
+
+// add notes a token; false: it was shown before.
+func (s *spentTokens) add(nonce [16]byte) bool {
+	_, young := s.young[nonce]
+	_, old := s.old[nonce]
+	if young || old {
+		return false
+	}
+	if s.young == nil || len(s.young) >= maxSpentTokens {
+		s.old, s.young = s.young, make(map[[16]byte]struct{})
+	}
+	s.young[nonce] = struct{}{}
+	return true
+}
