@@ -63,7 +63,7 @@ func TestAioquicAsksGodwit(t *testing.T) {
 				wantBlobFile(t, filepath.Join(dir.host, "blob"), 100_000)
 			}
 		})
-		t.Run("a resumed session", func(t *testing.T) {
+		t.Run("a session ticket, used again", func(t *testing.T) {
 			dir := newShare(t)
 			first := aioquicTo(t, dir, "--session-ticket", dir.peer+"/ticket", s.url+"/hello")
 			second := aioquicTo(t, dir, "--verbose", "--session-ticket", dir.peer+"/ticket", s.url+"/hello")

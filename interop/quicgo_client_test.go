@@ -2,6 +2,7 @@ package interop
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -30,6 +31,7 @@ func TestQuicGoAsksGodwit(t *testing.T) {
 		t.Run("64 MiB up", func(t *testing.T) { up(t, client, s.url, 64*MiB) })
 		t.Run("content both ways at once", func(t *testing.T) { bothWays(t, client, s.url) })
 		t.Run("trailers", func(t *testing.T) { wantTrailer(t, client, s.url) })
+		t.Run("a resumed session", func(t *testing.T) { quicGoResumes(t, s) })
 		t.Run("a cancelled request ends the handler's", func(t *testing.T) { cancelled(t, client, s) })
 	})
 }
@@ -64,6 +66,27 @@ func manyAtOnce(t *testing.T, client *http.Client, url string, n int) {
 		})
 	}
 	all.Wait()
+}
+
+// quicGoResumes connects twice and wants the server to resume the TLS session the second time.
+func quicGoResumes(t *testing.T, s *site) {
+	t.Helper()
+	conf := ca.client()
+	tickets := &countingCache{ClientSessionCache: tls.NewLRUClientSessionCache(10)}
+	conf.ClientSessionCache = tickets
+	for _, want := range []bool{false, true} {
+		tr := &quicgo.Transport{TLSClientConfig: conf}
+		res, err := tr.RoundTrip(mustRequest(t, s.url+"/hello"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.Copy(io.Discard, res.Body)
+		if res.TLS == nil || res.TLS.DidResume != want {
+			t.Errorf("resumed: %v, want %v", res.TLS != nil && res.TLS.DidResume, want)
+		}
+		eventually(t, "a session ticket", func() bool { return tickets.stored.Load() > 0 })
+		tr.Close()
+	}
 }
 
 func down(t *testing.T, client *http.Client, url string, n int64) {
