@@ -8,7 +8,7 @@
 // that is the business of the ledger that calls it.
 //
 // Anyone may write one. A controller that also implements Seeder can take over a live connection, and one that
-// implements Resizer follows the path's datagram size.
+// implements Resizer follows the path's datagram size. One that implements Undoer takes back what a false alarm cost it.
 package congestion
 
 import (
@@ -105,3 +105,9 @@ type Seeder interface{ Seed(Seed) }
 // A Resizer is a Controller that follows the datagram size of the path, in bytes without UDP and IP headers, when
 // discovery changes it.
 type Resizer interface{ SetDatagramSize(int) }
+
+// An Undoer is a Controller that can take back its last reduction. Undo is called when each of the losses reported since
+// the reduction, and behind it, turned out to be spurious: the packets were late, and have been acknowledged after all. It is never
+// called after persistent congestion or CE marks in the same recovery period. After it, a loss of packets sent before it
+// is a new sign of congestion. A second call without a reduction in between changes nothing.
+type Undoer interface{ Undo() }

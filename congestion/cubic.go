@@ -32,6 +32,20 @@ type Cubic struct {
 	k        time.Duration // K: how long after epoch the window is back at max
 	estimate float64       // W_est: what Reno's window would be
 	seen     Time          // the last moment that has been counted into, or cut out of, the time since epoch
+
+	undo cubicUndo
+}
+
+// cubicUndo is what the last reduction overwrote: "the current value of the following variables before the congestion
+// window is reduced" (RFC 9438, section 4.9.2), and what else a reduction changes here.
+type cubicUndo struct {
+	valid                         bool
+	window, prior, threshold, max float64
+	estimate                      float64
+	k                             time.Duration
+	epoch                         Time
+	recovery                      period
+	first                         bool
 }
 
 // NewCubic returns a Cubic in slow start for datagrams of mss bytes.
@@ -150,6 +164,10 @@ func (c *Cubic) curve(t time.Duration) float64 {
 func (c *Cubic) OnLoss(l Loss) {
 	floor := float64(minimumWindow(c.mss))
 	if !c.recovery.covers(l.LargestSentAt) {
+		c.undo = cubicUndo{
+			valid: !l.CE, window: c.window, prior: c.prior, threshold: c.threshold, max: c.max,
+			estimate: c.estimate, k: c.k, epoch: c.epoch, recovery: c.recovery, first: c.first,
+		}
 		c.recovery.began = l.Now
 		c.first = false
 		c.prior = c.window
@@ -168,7 +186,25 @@ func (c *Cubic) OnLoss(l Loss) {
 		c.recovery = period{}
 		c.max = 0
 		c.epoch = 0
+		c.undo.valid = false
 	}
+}
+
+// Undo restores what the last reduction overwrote. RFC 9438, section 4.9.2: "In rare cases, when the detection happens long
+// after a spurious loss event and the current cwnd is already higher than cwnd_prior, CUBIC SHOULD continue to use the
+// current and the most recent values of these variables."
+func (c *Cubic) Undo() {
+	u := c.undo
+	c.undo.valid = false
+	if !u.valid {
+		return
+	}
+	c.recovery = u.recovery
+	if c.window >= c.prior {
+		return
+	}
+	c.window, c.prior, c.threshold, c.max = u.window, u.prior, u.threshold, u.max
+	c.estimate, c.k, c.epoch, c.first = u.estimate, u.k, u.epoch, u.first
 }
 
 // Window returns the congestion window in bytes.

@@ -8,6 +8,15 @@ type Reno struct {
 	threshold int // slow start threshold in bytes
 	acked     int // bytes acknowledged in congestion avoidance since the window last grew
 	recovery  period
+	undo      renoUndo
+}
+
+// renoUndo is what the last reduction overwrote.
+type renoUndo struct {
+	valid             bool
+	window, threshold int
+	acked             int
+	recovery          period
 }
 
 // NewReno returns a Reno in slow start for datagrams of mss bytes.
@@ -50,6 +59,7 @@ func (r *Reno) OnAck(a Ack) {
 // OnLoss halves the window, once per recovery period, and collapses it under persistent congestion.
 func (r *Reno) OnLoss(l Loss) {
 	if !r.recovery.covers(l.LargestSentAt) {
+		r.undo = renoUndo{!l.CE, r.window, r.threshold, r.acked, r.recovery}
 		r.recovery.began = l.Now
 		r.threshold = max(r.window/2, minimumWindow(r.mss))
 		r.window = r.threshold
@@ -61,6 +71,20 @@ func (r *Reno) OnLoss(l Loss) {
 		r.window = minimumWindow(r.mss)
 		r.recovery = period{}
 		r.acked = 0
+		r.undo.valid = false
+	}
+}
+
+// Undo restores what the last reduction overwrote, unless the window has grown beyond it since.
+func (r *Reno) Undo() {
+	u := r.undo
+	r.undo.valid = false
+	if !u.valid {
+		return
+	}
+	r.recovery = u.recovery
+	if r.window < u.window {
+		r.window, r.threshold, r.acked = u.window, u.threshold, u.acked
 	}
 }
 

@@ -12,6 +12,7 @@ type Stats struct {
 	BytesSent, BytesReceived         int64 // of UDP payload
 	PacketsSent, PacketsReceived     int64
 	PacketsLost                      int64 // declared lost; some may have arrived late
+	PacketsSpurious                  int64 // acknowledged after they had been declared lost, ACK-only packets among them
 	PacketsDropped                   int64 // received and not processed: duplicates, garbage, keys not there
 	StreamsOpened, StreamsClosed     int64 // by both ends
 	PathChanges                      int64
@@ -36,6 +37,7 @@ func (c *Conn) Stats() Stats {
 	s.Handshake = c.shake.took()
 	s.RTT = c.ledger.RTT()
 	s.Window, s.InFlight, s.PTOCount = c.ledger.Window(), c.ledger.InFlight(), c.ledger.PTOCount()
+	s.PacketsSpurious = c.ledger.Stats().SpuriousLost
 	s.Controller = c.ledger.Controller().Name()
 	for _, st := range c.streams.byID { // any order: it is a sum
 		if st.send.hasBytes() {

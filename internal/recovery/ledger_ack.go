@@ -40,8 +40,9 @@ func (l *Ledger) OnAck(now instant.Time, s wire.Space, ranges []rangeset.Range, 
 	}
 	largest := ranges[0].End - 1
 	raised := largest > sp.largestAcked
-	sp.largestAcked = max(sp.largestAcked, largest)
-	l.stats.SpuriousLost += sp.takeSpurious(now, ranges)
+	before := sp.largestAcked
+	sp.largestAcked = max(before, largest)
+	l.handleSpurious(now, sp, ranges, before)
 
 	d := l.settle(now, s, ranges)
 	if d.packets == 0 {
@@ -150,6 +151,10 @@ func (l *Ledger) reportMarks(now instant.Time, sp *space, d delivery, ce int64) 
 		return
 	}
 	l.stats.CE += ce
+	if d.newestAt > l.event.began {
+		l.beginEvent(now, true)
+	}
+	l.event.real = true
 	l.ctl.OnLoss(congestion.Loss{
 		Now:           now,
 		InFlight:      l.inFlight,

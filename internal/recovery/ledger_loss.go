@@ -16,14 +16,14 @@ type losses struct {
 	persistent     bool
 }
 
-// detect declares lost what RFC 9002, section 6.1 says is: packets sent before the largest acknowledged one, by three
-// packets or by the time threshold. Of the others it remembers when the first will be. Numbers and sent times ascend
+// detect declares lost what RFC 9002, section 6.1 says is: packets sent before the largest acknowledged one, by the
+// packet or by the time threshold. Of the others it remembers when the first will be. Numbers and sent times ascend
 // together, so what is lost is always a prefix.
 func (l *Ledger) detect(now instant.Time, s wire.Space) {
 	sp := &l.spaces[s]
 	sp.lossTime = 0
-	delay := l.rtt.lossDelay()
-	below := sp.lostBelow()
+	delay := l.reorder.lossDelay(l.rtt.RTT)
+	below := sp.lostBelow(l.reorder.packetThreshold())
 	for n := sp.ring.first; n < min(sp.largestAcked, sp.ring.next); n++ {
 		p := sp.ring.at(n)
 		if p.state != outstanding {
@@ -48,7 +48,7 @@ func (l *Ledger) detect(now instant.Time, s wire.Space) {
 func (l *Ledger) lose(now instant.Time, s wire.Space, p *Packet, trigger string) {
 	sp := &l.spaces[s]
 	p.state = lost
-	sp.remember(p.Number)
+	sp.remember(p.Number, sp.counted(p) && !p.MTUProbe)
 	l.stats.Lost++
 	l.stats.LostBytes += int64(p.Size)
 	if p.AckEliciting {
@@ -123,6 +123,8 @@ func (l *Ledger) reportLosses(now instant.Time, sp *space) {
 	if p.packets == 0 {
 		return
 	}
+	l.join(now, sp, p)
+	sp.fresh = sp.fresh[:0]
 	if p.persistent {
 		l.stats.Persistent++
 		// RFC 9002, section 5.2: "Endpoints SHOULD set the min_rtt to the newest RTT sample after persistent congestion is

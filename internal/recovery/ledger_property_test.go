@@ -41,7 +41,7 @@ func (r *reference) ack(ranges []rangeset.Range) {
 }
 
 // lose applies RFC 9002, appendix A.10, where sent lists all numbers that were really sent.
-func (r *reference) lose(now instant.Time, delay time.Duration, sent []int64) {
+func (r *reference) lose(now instant.Time, sent []int64, delay time.Duration, threshold int) {
 	for n, p := range r.packets {
 		if n > r.largest {
 			continue
@@ -52,7 +52,7 @@ func (r *reference) lose(now instant.Time, delay time.Duration, sent []int64) {
 				later++
 			}
 		}
-		if later >= packetThreshold || p.sentAt.Add(delay).Reached(now) {
+		if later >= threshold || p.sentAt.Add(delay).Reached(now) {
 			r.fates[n] = Lost
 			delete(r.packets, n)
 		}
@@ -123,7 +123,7 @@ func (w *walk) step() {
 			loss := w.l.lossDeadline()
 			w.l.Expire(w.now)
 			if !loss.IsNever() {
-				w.ref.lose(w.now, w.l.rtt.lossDelay(), w.sent)
+				w.lose()
 			}
 		}
 	case 2, 3:
@@ -167,8 +167,14 @@ func (w *walk) ack() {
 	}
 	w.ref.ack(set)
 	if news {
-		w.ref.lose(w.now, w.l.rtt.lossDelay(), w.sent)
+		w.lose()
 	}
+}
+
+// lose lets the reference find losses by the thresholds that the ledger has come to.
+func (w *walk) lose() {
+	r := &w.l.reorder
+	w.ref.lose(w.now, w.sent, r.lossDelay(w.l.rtt.RTT), int(r.packetThreshold()))
 }
 
 func (w *walk) compare() {

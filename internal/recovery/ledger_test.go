@@ -79,7 +79,7 @@ var transcripts = []struct {
 		40ms  ack app 4-5          | acked 4-5, lost 0-2, congestion 3600
 		41ms  ack app 3-5,1        | acked 3
 		41ms  check spurious 1
-		42ms  ack app 0-5
+		42ms  ack app 0-5          | undone
 		42ms  check spurious 3
 		43ms  ack app 0-5
 		43ms  check spurious 3`},
@@ -89,6 +89,82 @@ var transcripts = []struct {
 		40ms  ack app 3-5          | acked 3-5, lost 0-2, congestion 3600
 		475ms ack app 0-5
 		475ms check spurious 0`},
+
+	{"a late packet raises the packet threshold beyond the distance at which it came", Config{Server: true}, `
+		0ms   send app 20
+		40ms  ack app 9            | acked 9, lost 0-6, congestion 8400
+		41ms  ack app 10           | acked 10, lost 7, congestion 1200
+		42ms  ack app 5
+		42ms  check threshold 6
+		42ms  check delay 46.125ms
+		# six before 16 is 10: of those, 9 and 10 have been acknowledged
+		43ms  ack app 16           | acked 16, lost 8, congestion 1200
+		44ms  ack app 17           | acked 17, lost 11, congestion 1200
+		44ms  check threshold 6`},
+
+	{"a late packet that the packet threshold would have spared widens the time threshold, once per congestion event", Config{Server: true}, `
+		0ms   send app 4
+		40ms  ack app 2-3          | acked 2-3, lost 0, congestion 1200
+		45ms  expire               | lost 1, congestion 1200
+		46ms  ack app 1
+		46ms  check threshold 3
+		46ms  check delay 50ms
+		47ms  ack app 0            | undone
+		47ms  check threshold 4
+		47ms  check delay 50ms
+		100ms send app 2
+		140ms ack app 5            | acked 5
+		140ms check deadline 150ms
+		150ms expire               | lost 4, congestion 1200
+		151ms ack app 4            | undone
+		151ms check delay 60ms`},
+
+	{"a reduction is undone only when each loss behind it was spurious", Config{Server: true}, `
+		0ms   send app 8
+		40ms  ack app 4            | acked 4, lost 0-1, congestion 2400
+		41ms  ack app 6            | acked 6, lost 2-3, congestion 2400
+		42ms  ack app 0-2
+		42ms  check spurious 3
+		42ms  check flight 2400
+		43ms  ack app 3            | undone
+		44ms  ack app 0-3`},
+
+	{"a later congestion event is judged by itself", Config{Server: true}, `
+		0ms   send app 4
+		40ms  ack app 3            | acked 3, lost 0, congestion 1200
+		45ms  expire               | lost 1-2, congestion 2400
+		50ms  send app 4
+		90ms  ack app 7            | acked 7, lost 4, congestion 1200
+		91ms  ack app 4            | undone
+		92ms  ack app 0-2
+		92ms  check spurious 4`},
+
+	{"an acknowledgment that undoes a reduction and brings a new loss reduces from the old window", Config{Server: true}, `
+		0ms   send app 4
+		40ms  ack app 3            | acked 3, lost 0, congestion 1200
+		41ms  send app 6
+		80ms  ack app 9,0          | undone, acked 9, lost 1-2, lost 4-5, congestion 4800`},
+
+	{"marks are real congestion, whatever becomes of the losses", Config{Server: true}, `
+		0ms   mark app 4
+		40ms  ack app 3 ecn=0,0,1  | acked 3, lost 0, marked, congestion 1200
+		41ms  ack app 0
+		41ms  check spurious 1`},
+
+	{"losses that are remembered no longer are real", Config{Server: true}, `
+		0ms   send app 4
+		40ms  ack app 3            | acked 3, lost 0, congestion 1200
+		475ms ack app 0
+		475ms check spurious 0
+		475ms check threshold 3`},
+
+	{"what a new path brings late says nothing about it", Config{Server: true}, `
+		0ms   send app 8
+		40ms  ack app 3            | acked 3, lost 0, congestion 1200
+		41ms  migrate
+		42ms  ack app 0
+		42ms  check spurious 1
+		42ms  check threshold 3`},
 
 	{"packets that only acknowledge do not count", Config{Server: true}, `
 		0ms   confirm

@@ -13,6 +13,19 @@ const maxSparse = 4096
 // one goes unnoticed. TestSkippedNumberIsNeverAcknowledged reaches it.
 const maxSkipped = 16
 
+// maxPacketThreshold bounds the packet threshold to which loss detection gives way when packets arrive late. A peer that
+// lies about the order in which it received packets gains only that its losses are found by the time threshold.
+// TestThresholdsAreBounded reaches it.
+const maxPacketThreshold = 1024
+
+// maxWidened bounds the doublings of the time threshold's surplus over the round-trip time, an eighth of that to begin with:
+// three make it one more round-trip time. TestThresholdsAreBounded reaches it.
+const maxWidened = 3
+
+// reorderPersist is how many congestion events without a spurious loss it takes until loss detection has forgotten that
+// packets were reordered. It is that of RACK (RFC 8985, section 6.2).
+const reorderPersist = 16
+
 // maxLostRanges is how many ranges of lost packet numbers each space remembers in order to count spurious losses. A peer
 // chooses which packets to acknowledge and thereby how many ranges there are. TestLostRangesAreBounded reaches it.
 const maxLostRanges = 32

@@ -53,6 +53,7 @@ type Stats struct {
 	SpuriousLost      int64 // acknowledged after having been declared lost
 	PTOs              int64 // probe timeouts that fired
 	Persistent        int64 // times that persistent congestion was established
+	Undone            int64 // reductions of the window taken back, as all losses behind them were spurious
 	CE                int64 // congestion marks reported by the peer
 	GivenUp           int64 // of Lost: forgotten because too many newer packets had to be remembered
 }
@@ -86,6 +87,7 @@ type Ledger struct {
 	lastSent  instant.Time // when a packet in flight was last sent
 
 	pending losses // of the pass under way
+	lateness
 }
 
 // New returns a Ledger on which nothing has been sent.
@@ -183,6 +185,7 @@ func (l *Ledger) Migrated(now instant.Time, keepState bool, ctl congestion.Contr
 	l.inFlight = 0
 	l.ptoCount = 0
 	l.fullAt, l.refusedAt, l.lastSent = 0, 0, 0
+	l.lateness = lateness{}
 	for i := range l.spaces {
 		sp := &l.spaces[i]
 		sp.pathFirst = sp.ring.next

@@ -40,10 +40,5 @@ func (r *rtt) update(now instant.Time, sample, ackDelay time.Duration) {
 	r.Smoothed = (7*r.Smoothed + adjusted) / 8
 }
 
-// lossDelay is the time threshold of section 6.1.2, with kTimeThreshold 9/8.
-func (r *rtt) lossDelay() time.Duration {
-	return max(max(r.Smoothed, r.Latest)*9/8, granularity)
-}
-
 // period is the probe timeout without max_ack_delay and backoff (section 6.2.1).
 func (r *rtt) period() time.Duration { return r.Smoothed + max(4*r.Var, granularity) }

@@ -31,6 +31,8 @@ type space struct {
 
 	gone      rangeset.Set // numbers declared lost, until goneUntil
 	goneUntil instant.Time
+	fresh     rangeset.Set // those of the pass under way that are a sign of congestion
+	doubted   rangeset.Set // those of the last congestion event that were not acknowledged
 
 	ecn ecn
 }
@@ -65,51 +67,35 @@ func covers(ranges []rangeset.Range, n int64) bool {
 	return lo < len(ranges) && ranges[lo].Contains(n)
 }
 
-// takeSpurious returns how many packets in ranges, highest first, had been declared lost, and forgets them.
-func (sp *space) takeSpurious(now instant.Time, ranges []rangeset.Range) int64 {
-	if len(sp.gone) == 0 {
-		return 0
-	}
-	if sp.goneUntil.Reached(now) {
-		sp.gone = sp.gone[:0]
-		return 0
-	}
-	before := sp.gone.Size()
-	i := len(sp.gone) - 1
-	for _, r := range ranges {
-		for i >= 0 && sp.gone[i].Start >= r.End {
-			i--
-		}
-		if i < 0 {
-			break
-		}
-		if sp.gone[i].End > r.Start {
-			sp.gone.Sub(r.Start, r.End)
-			i = min(i, len(sp.gone)-1)
-		}
-	}
-	return before - sp.gone.Size()
-}
-
-// remember notes that packet n was declared lost. Numbers come in ascending order.
-func (sp *space) remember(n int64) {
+// remember notes that packet n was declared lost. Numbers come in ascending order. counted: it is a sign of congestion.
+func (sp *space) remember(n int64, counted bool) {
 	if sp.gone == nil {
 		sp.gone = make(rangeset.Set, 0, maxLostRanges+1)
+		sp.fresh = make(rangeset.Set, 0, maxLostRanges+1)
+		sp.doubted = make(rangeset.Set, 0, 2*maxLostRanges+2)
 	}
 	sp.gone.Add(n, n+1)
 	if len(sp.gone) > maxLostRanges {
 		sp.gone = sp.gone[:copy(sp.gone, sp.gone[1:])]
 	}
+	// One range too many is kept, by which join sees that not all are remembered.
+	if counted && len(sp.fresh) <= maxLostRanges {
+		sp.fresh.Add(n, n+1)
+	}
 }
 
-// lostBelow returns the largest number that is lost by packet threshold: three packets after it, up to the largest
+// lostBelow returns the largest number that is lost by packet threshold: that many packets after it, up to the largest
 // acknowledged, were sent. RFC 9002, appendix A.10 "assumes that there were no sender-induced gaps in the packet number
-// space"; here skipped numbers do not count.
-func (sp *space) lostBelow() int64 {
-	n := sp.largestAcked
-	for later := 0; later < packetThreshold && n >= sp.ring.first; n-- {
-		if sp.ring.at(n).state != unsent {
-			later++
+// space"; here skipped numbers do not count, as long as they are remembered.
+func (sp *space) lostBelow(threshold int64) int64 {
+	n := sp.largestAcked - threshold
+	for i := range min(sp.skips, maxSkipped) {
+		s := sp.skipped[(sp.skips-1-i)%maxSkipped]
+		if s <= n {
+			break
+		}
+		if s <= sp.largestAcked {
+			n--
 		}
 	}
 	return n

@@ -28,7 +28,7 @@ import (
 //	ack SPACE RANGES [delay=D] [ecn=ECT0,ECT1,CE]   ranges like 7-9,3
 //	expire                    the timer fires
 //	drop, abandon SPACE; confirm; validated; keys; amplified on|off; migrate
-//	check WHAT VALUE          deadline, flight, owed-SPACE, ptos, spurious, srtt, minrtt, rttvar, largest-SPACE, error, ecn
+//	check WHAT VALUE          deadline, flight, owed-SPACE, ptos, spurious, srtt, minrtt, rttvar, threshold, delay, largest-SPACE, error, ecn
 //
 // Lines that are empty or begin with # are skipped.
 type transcript struct {
@@ -66,6 +66,8 @@ func (s *spy) OnLoss(l congestion.Loss) {
 		s.say(fmt.Sprintf("congestion %d", l.Bytes))
 	}
 }
+
+func (s *spy) Undo() { s.say("undone") }
 
 func newTranscript(t *testing.T, c Config) *transcript {
 	tr := &transcript{t: t}
@@ -190,6 +192,10 @@ func (tr *transcript) look(what string) string {
 		return l.RTT().Min.String()
 	case "rttvar":
 		return l.RTT().Var.String()
+	case "threshold":
+		return strconv.FormatInt(l.reorder.packetThreshold(), 10)
+	case "delay":
+		return l.reorder.lossDelay(l.rtt.RTT).String()
 	case "error":
 		return strconv.FormatBool(tr.err == ErrNeverSent)
 	case "ecn":
