@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/godwit-net/godwit/congestion"
@@ -43,6 +44,11 @@ type Config struct {
 	// TokenStore keeps the tokens with which a client proves its address when it comes again. Only Dial looks at it. Default
 	// nil: none are kept, as nil is for tls.Config.ClientSessionCache, since a token makes a client recognisable.
 	TokenStore *TokenStore
+
+	// PreferredV4 and PreferredV6 are where a server would rather be reached, by clients of that IP version: once their
+	// handshake is done they move there, if they can (RFC 9000, section 9.6). Listen opens a socket there, unless it is the port
+	// that it listens on at every address. Default zero: nowhere else.
+	PreferredV4, PreferredV6 netip.AddrPort
 
 	// Congestion makes the congestion controller of a connection; mss is the size of a full datagram in bytes. It is
 	// called, and the controller it returns is used, by one goroutine at a time. Default nil: CUBIC.
@@ -102,6 +108,12 @@ func (c *Config) withDefaults() (Config, error) {
 		if *d.field == 0 {
 			*d.field = d.value
 		}
+	}
+	if a := out.PreferredV4; a.IsValid() && (!a.Addr().Is4() || a.Addr().IsUnspecified() || a.Port() == 0) {
+		return out, fmt.Errorf("quic: Config.PreferredV4 is no IPv4 address with a port: %v", a)
+	}
+	if a := out.PreferredV6; a.IsValid() && (!a.Addr().Is6() || a.Addr().Is4In6() || a.Addr().IsUnspecified() || a.Port() == 0) {
+		return out, fmt.Errorf("quic: Config.PreferredV6 is no IPv6 address with a port: %v", a)
 	}
 	out.MaxStreamWindow = max(out.MaxStreamWindow, out.StreamWindow)
 	out.MaxConnWindow = max(out.MaxConnWindow, out.ConnWindow)

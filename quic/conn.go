@@ -29,6 +29,7 @@ type Conn struct {
 	mu sync.Mutex
 
 	clockwork // under mu, as all that follows
+	relocation
 
 	// What the application sees.
 	err       error
@@ -55,6 +56,7 @@ type member struct {
 	queued      bool // a worker has it, or it is in the queue for one
 	admitted    bool // its handshake is done, or it is over: the worker hands it to the reader
 	live        bool // counted in Endpoint.live
+	escaping    bool // a goroutine moves it away from a socket that does not send
 	inbox       []parcel
 	first       *engine.Incoming // what the connection is made from; nil for a client, and once it is made
 	ids         []wire.ConnID

@@ -56,12 +56,18 @@ func (c *Conn) dispatch() {
 			c.store.put(c.storeName, c.core.TakeToken())
 		case engine.EventPathChanged:
 			c.path = c.core.Path()
+			c.moving.wake()
+		case engine.EventMigrationFailed:
+			c.moveFailures++
+			c.moving.wake()
+		case engine.EventHandshakeConfirmed:
+			c.moving.wake()
 		case engine.EventClosed:
 			c.end(c.core.Err())
 		case engine.EventDrained:
 			c.end(c.core.Err()) // no news unless it never was a connection
 			c.forget()
-		case engine.EventNone, engine.EventHandshakeConfirmed:
+		case engine.EventNone:
 		}
 	}
 }
@@ -100,6 +106,7 @@ func (c *Conn) end(err error) {
 	}
 	c.ready.wake()
 	c.accepting.wake()
+	c.moving.wake()
 	for i := range c.opening {
 		c.opening[i].wake()
 	}

@@ -29,6 +29,8 @@ func (c *Conn) coreConfig(conf *Config, tlsConf *tls.Config) *engine.Config {
 		MaxStreamsBidi:   count(conf.MaxStreams),
 		MaxStreamsUni:    count(conf.MaxUniStreams),
 		Controller:       conf.Congestion,
+		PreferredV4:      conf.PreferredV4,
+		PreferredV6:      conf.PreferredV6,
 		ResetKey:         c.ep.acceptor.ResetKey,
 		Tokens:           &c.ep.acceptor.Tokens,
 		NewTrace:         c.newTrace(conf),

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/godwit-net/godwit/internal/engine"
 	"github.com/godwit-net/godwit/internal/seal"
@@ -17,13 +19,14 @@ import (
 
 // Endpoint is one UDP socket and the connections on it. Its methods may be called by many goroutines at once.
 type Endpoint struct {
-	sock     *udp.Socket
+	sock     *socket // the first
 	conf     Config
 	tls      *tls.Config // the server's; nil: the endpoint only dials
 	acceptor engine.Acceptor
 	own      bool // made by the function Dial: it closes with its only connection
 	count    counters
-	reading  chan struct{} // closed when the reader has ended
+	batch    sync.Mutex                // held by the reader that has one: readers of several sockets take turns
+	more     atomic.Pointer[[]*socket] // sockets besides the first; changed under mu
 
 	mu sync.Mutex
 
@@ -62,7 +65,15 @@ func Listen(addr string, tlsConf *tls.Config, c *Config) (*Endpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newEndpoint(local, raise(tlsConf), c)
+	e, err := newEndpoint(local, raise(tlsConf), c)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.bindPreferred(); err != nil {
+		e.Close()
+		return nil, err
+	}
+	return e, nil
 }
 
 // NewEndpoint opens a UDP socket that only dials: connections made with its Dial share it. addr is as for Listen; ":0"
@@ -107,11 +118,10 @@ func newEndpoint(local netip.AddrPort, tlsConf *tls.Config, c *Config) (*Endpoin
 		return nil, fmt.Errorf("quic: %w", err)
 	}
 	e := &Endpoint{
-		sock:    sock,
-		conf:    conf,
-		tls:     tlsConf,
-		reading: make(chan struct{}),
-		conns:   make(map[*Conn]struct{}),
+		sock:  &socket{Socket: sock, ended: make(chan struct{})},
+		conf:  conf,
+		tls:   tlsConf,
+		conns: make(map[*Conn]struct{}),
 	}
 	secret := seal.Secret(conf.Secret)
 	if conf.Secret == [32]byte{} {
@@ -123,7 +133,7 @@ func newEndpoint(local netip.AddrPort, tlsConf *tls.Config, c *Config) (*Endpoin
 		Tokens:     engine.Tokens{Key: secret.TokenKey(), Unix: epoch.Unix()},
 		Validation: engine.Validation(conf.AddressValidation),
 	}
-	go e.read(sock.NewReader())
+	e.start(e.sock)
 	return e, nil
 }
 
@@ -168,8 +178,10 @@ func (e *Endpoint) Close() error {
 		c.closeAndSend(ctx, &engine.ApplicationError{})
 	}
 	cancel()
-	err := e.sock.Close()
-	<-e.reading
+	err := e.closeSockets()
+	for _, s := range append(slices.Clone(e.others()), e.sock) {
+		<-s.ended
+	}
 	for _, c := range left {
 		c.abandon()
 	}

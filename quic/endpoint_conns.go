@@ -130,6 +130,6 @@ func (e *Endpoint) remove(c *Conn) {
 	c.ids, c.tokens, c.inbox, c.first = nil, nil, nil, nil
 	if e.own {
 		e.refusing, e.closed = true, true
-		_ = e.sock.Close() // ends the reader, which may be the one that runs this
+		_ = e.closeSockets() // ends the reader, which may be the one that runs this
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net"
-	"net/netip"
 
 	"github.com/godwit-net/godwit/internal/engine"
 	"github.com/godwit-net/godwit/internal/instant"
@@ -17,6 +16,7 @@ import (
 
 // intake is what the reader keeps from batch to batch, so that a batch costs no memory.
 type intake struct {
+	sock      *socket
 	runs      []run             // datagrams of connections, those of one connection in a row under one lock
 	datagrams []engine.Datagram // what runs index
 	strangers []engine.Datagram // datagrams that no connection has asked for
@@ -31,17 +31,21 @@ type run struct {
 	reset    bool // a stateless reset of the connection
 }
 
-// read is the endpoint's one goroutine that is always there.
-func (e *Endpoint) read(r *udp.Reader) {
-	defer close(e.reading)
-	var in intake
+// read is the endpoint's one goroutine that is always there, one for each socket.
+func (e *Endpoint) read(s *socket, r *udp.Reader) {
+	defer close(s.ended)
+	in := intake{sock: s}
 	for {
 		msgs, err := r.Read()
 		if err != nil {
-			e.readFailed(err)
+			if !e.expected(s) {
+				e.readFailed(err)
+			}
 			return
 		}
+		e.batch.Lock()
 		e.receive(clock(), &in, msgs)
+		e.batch.Unlock()
 	}
 }
 
@@ -56,7 +60,7 @@ func (e *Endpoint) readFailed(err error) {
 		return
 	}
 	e.conf.Logger.Error("quic: the UDP socket failed", "addr", e.sock.LocalAddr().String(), "error", err)
-	_ = e.sock.Close()
+	_ = e.closeSockets()
 	for _, c := range left {
 		c.Close()
 		c.abandon()
@@ -125,14 +129,13 @@ func (e *Endpoint) collect(now instant.Time, in *intake, c *Conn, out *outbox) {
 // its handshake gets a copy into its inbox, for a worker.
 func (e *Endpoint) sort(in *intake, msgs []udp.Message) {
 	bytes := 0
-	port := e.sock.LocalAddr().Port()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var last []byte // the ID of the last run
 	count := 0
 	for i := range msgs {
 		m := &msgs[i]
-		path := engine.Path{Local: netip.AddrPortFrom(m.Local, port), Remote: m.Remote}
+		path := engine.Path{Local: in.sock.localOf(m), Remote: m.Remote}
 		size := m.Segment
 		if size <= 0 {
 			size = len(m.Payload)

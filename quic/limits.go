@@ -45,6 +45,15 @@ const (
 	// longer than this to empty it will not.
 	closeTimeout = 200 * time.Millisecond
 
+	// socketGrace is how long a migrated connection still reads its old socket.
+	socketGrace = 3 * time.Second
+
+	// maxEscapes is how often a connection whose address has vanished tries to find another, first after firstEscape and then
+	// ever more rarely: half a minute in all, which is the idle timeout. patienceOfEscape is for each. TestEscapesAreBounded.
+	maxEscapes       = 8
+	firstEscape      = 100 * time.Millisecond
+	patienceOfEscape = 5 * time.Second
+
 	// attemptTimeout is how long Dial tries an address while others are left. The last one gets what the context and
 	// Config.HandshakeTimeout leave.
 	attemptTimeout = 3 * time.Second

@@ -1,6 +1,7 @@
 package quic
 
 import (
+	"net/netip"
 	"sync"
 
 	"github.com/godwit-net/godwit/internal/engine"
@@ -13,10 +14,11 @@ type outbox struct {
 	buf  []byte
 	used int
 	msgs []udp.Message
+	via  []netip.AddrPort // the local address of each message
 }
 
 var outboxes = sync.Pool{New: func() any {
-	return &outbox{buf: make([]byte, slabSize), msgs: make([]udp.Message, 0, maxMessages)}
+	return &outbox{buf: make([]byte, slabSize), msgs: make([]udp.Message, 0, maxMessages), via: make([]netip.AddrPort, 0, maxMessages)}
 }}
 
 func newOutbox() *outbox { return outboxes.Get().(*outbox) }
@@ -29,7 +31,7 @@ func (o *outbox) free() {
 
 func (o *outbox) reset() {
 	clear(o.msgs)
-	o.used, o.msgs = 0, o.msgs[:0]
+	o.used, o.msgs, o.via = 0, o.msgs[:0], o.via[:0]
 }
 
 // room reports whether there is room for another run of datagrams.
@@ -42,6 +44,7 @@ func (o *outbox) space() []byte { return o.buf[o.used:] }
 func (o *outbox) add(t engine.Transmit) {
 	payload := o.buf[o.used : o.used+t.Size : o.used+t.Size]
 	o.used += t.Size
+	o.via = append(o.via, t.Path.Local)
 	o.msgs = append(o.msgs, udp.Message{
 		Payload: payload,
 		Segment: t.Segment,
@@ -64,8 +67,6 @@ func (e *Endpoint) send(o *outbox) {
 	e.count.bytesOut.Add(int64(bytes))
 	e.count.datagramsOut.Add(int64(count))
 	e.count.messages.Add(int64(len(o.msgs)))
-	// What the network refuses is lost, as anything may be lost in it; what the socket refuses for good is noticed by
-	// its reader.
-	_, _ = e.sock.Send(o.msgs)
+	e.write(o)
 	o.reset()
 }

@@ -81,6 +81,13 @@ func (c *Conn) followPreferred(now instant.Time) {
 	}
 }
 
+// AbandonMigration ends the probing of a path that Migrate asked for, if it is still going on.
+func (c *Conn) AbandonMigration(now instant.Time) {
+	c.advance(now)
+	c.path.move.check.end()
+	c.retireIDs()
+}
+
 func (m *migration) begin(c *Conn, now instant.Time, to Path) {
 	m.to = to
 	m.check.begin(now, untriedPTO/3)

@@ -37,7 +37,7 @@ func (s *Socket) sendPortably(msgs []Message) (int, error) {
 			case errors.Is(err, net.ErrClosed):
 				return i, net.ErrClosed
 			default:
-				s.count.dropped.Add(1)
+				s.count.refused(1, err)
 			}
 			rest = rest[n:]
 		}

@@ -169,7 +169,7 @@ func (b *batch) settle(at cursor) cursor {
 		return at
 	}
 	b.trial = false
-	s.count.dropped.Add(int64(first.datagrams))
+	s.count.refused(first.datagrams, b.errno)
 	return first.end
 }
 

@@ -13,6 +13,7 @@ type counters struct {
 	readDatagrams, readBytes, readCalls atomic.Int64
 	sentDatagrams, sentBytes, sendCalls atomic.Int64
 	dropped                             atomic.Int64
+	unroutable                          atomic.Int64
 }
 
 // Stats returns the counts. Each is exact; they are not of one instant.
@@ -26,6 +27,21 @@ func (s *Socket) Stats() Stats {
 		SentBytes:     c.sentBytes.Load(),
 		SendCalls:     c.sendCalls.Load(),
 		Dropped:       c.dropped.Load(),
+	}
+}
+
+// Unroutable returns how many datagrams the kernel refused, since ClearUnroutable, because it has no such local address or no
+// route for them.
+func (s *Socket) Unroutable() int64 { return s.count.unroutable.Load() }
+
+// ClearUnroutable sets the count back to zero.
+func (s *Socket) ClearUnroutable() { s.count.unroutable.Store(0) }
+
+// refused counts datagrams that the kernel refused to send.
+func (c *counters) refused(datagrams int, err error) {
+	c.dropped.Add(int64(datagrams))
+	if isUnroutable(err) {
+		c.unroutable.Add(int64(datagrams))
 	}
 }
 
