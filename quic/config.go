@@ -45,10 +45,10 @@ type Config struct {
 	// nil: none are kept, as nil is for tls.Config.ClientSessionCache, since a token makes a client recognisable.
 	TokenStore *TokenStore
 
-	// PreferredV4 and PreferredV6 are where a server would rather be reached, by clients of that IP version: once their
-	// handshake is done they move there, if they can (RFC 9000, section 9.6). Listen opens a socket there, unless it is the port
-	// that it listens on at every address. Default zero: nowhere else.
-	PreferredV4, PreferredV6 netip.AddrPort
+	// Preferred is where a server would rather be reached, one address for each IP version at the most: clients move there once
+	// their handshake is done, if they can (RFC 9000, section 9.6). Listen opens a socket there, unless it is the port that it
+	// listens on at every address. Default nil: nowhere else.
+	Preferred []netip.AddrPort
 
 	// Congestion makes the congestion controller of a connection; mss is the size of a full datagram in bytes. It is
 	// called, and the controller it returns is used, by one goroutine at a time. Default nil: CUBIC.
@@ -109,11 +109,13 @@ func (c *Config) withDefaults() (Config, error) {
 			*d.field = d.value
 		}
 	}
-	if a := out.PreferredV4; a.IsValid() && (!a.Addr().Is4() || a.Addr().IsUnspecified() || a.Port() == 0) {
-		return out, fmt.Errorf("quic: Config.PreferredV4 is no IPv4 address with a port: %v", a)
-	}
-	if a := out.PreferredV6; a.IsValid() && (!a.Addr().Is6() || a.Addr().Is4In6() || a.Addr().IsUnspecified() || a.Port() == 0) {
-		return out, fmt.Errorf("quic: Config.PreferredV6 is no IPv6 address with a port: %v", a)
+	for i, a := range out.Preferred {
+		if !a.Addr().IsValid() || a.Addr().IsUnspecified() || a.Addr().Is4In6() || a.Port() == 0 {
+			return out, fmt.Errorf("quic: Config.Preferred is no address with a port: %v", a)
+		}
+		if i > 1 || i == 1 && a.Addr().Is4() == out.Preferred[0].Addr().Is4() {
+			return out, fmt.Errorf("quic: Config.Preferred has two addresses of one IP version: %v", out.Preferred)
+		}
 	}
 	out.MaxStreamWindow = max(out.MaxStreamWindow, out.StreamWindow)
 	out.MaxConnWindow = max(out.MaxConnWindow, out.ConnWindow)

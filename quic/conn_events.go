@@ -60,7 +60,7 @@ func (c *Conn) dispatch() {
 		case engine.EventMigrationFailed:
 			c.moveFailures++
 			c.moving.wake()
-		case engine.EventHandshakeConfirmed:
+		case engine.EventHandshakeConfirmed, engine.EventIDToSpare:
 			c.moving.wake()
 		case engine.EventClosed:
 			c.end(c.core.Err())

@@ -59,6 +59,8 @@ func (c *Conn) Migrate(ctx context.Context, local netip.AddrPort) error {
 func (c *Conn) moveTo(ctx context.Context, path engine.Path) (err error) {
 	c.mu.Lock()
 	defer c.leave(&err)
+	soon, cancel := context.WithTimeout(ctx, migratePatience)
+	defer cancel()
 	for {
 		if c.err != nil {
 			return c.err
@@ -68,12 +70,16 @@ func (c *Conn) moveTo(ctx context.Context, path engine.Path) (err error) {
 		if err == nil {
 			break
 		}
-		// What stands in the way of these ends soon: a handshake, another path being probed.
-		if err != engine.ErrMigrateEarly && err != engine.ErrMigrateBusy {
+		// What stands in the way of these ends soon: a handshake, another path being probed, IDs that the server has yet to
+		// replace.
+		if err != engine.ErrMigrateEarly && err != engine.ErrMigrateBusy && err != engine.ErrMigrateNoID {
 			return err
 		}
-		if !c.moving.wait(&c.mu, ctx.Done()) {
-			return context.Cause(ctx)
+		if !c.moving.wait(&c.mu, soon.Done()) {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			return err
 		}
 	}
 	failures := c.moveFailures

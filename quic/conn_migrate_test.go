@@ -262,7 +262,7 @@ func TestThePreferredAddressIsMovedTo(t *testing.T) {
 	}
 	preferred := free.LocalAddr().(*net.UDPAddr).AddrPort()
 	free.Close()
-	c, s := pair(t, nil, &Config{PreferredV4: preferred})
+	c, s := pair(t, nil, &Config{Preferred: []netip.AddrPort{preferred}})
 	eventually(t, "the client moves there", func() bool { return c.RemoteAddr().String() == preferred.String() })
 	download(t, c, s, 1<<20, func(int) {})
 	eventually(t, "the server answers from there", func() bool { return s.LocalAddr().String() == preferred.String() })
@@ -271,11 +271,12 @@ func TestThePreferredAddressIsMovedTo(t *testing.T) {
 	}
 	download(t, c, s, 1<<20, func(int) {})
 
-	for _, conf := range []Config{
-		{PreferredV4: netip.MustParseAddrPort("[::1]:1")}, {PreferredV6: preferred}, {PreferredV4: netip.MustParseAddrPort("0.0.0.0:1")},
+	for _, list := range [][]netip.AddrPort{
+		{{}}, {netip.MustParseAddrPort("127.0.0.1:0")}, {netip.MustParseAddrPort("0.0.0.0:1")}, {preferred, preferred},
+		{preferred, netip.MustParseAddrPort("[::1]:1"), preferred},
 	} {
-		if _, err := conf.withDefaults(); err == nil {
-			t.Errorf("%v and %v are taken", conf.PreferredV4, conf.PreferredV6)
+		if _, err := (&Config{Preferred: list}).withDefaults(); err == nil {
+			t.Errorf("%v is taken", list)
 		}
 	}
 }

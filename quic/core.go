@@ -29,11 +29,16 @@ func (c *Conn) coreConfig(conf *Config, tlsConf *tls.Config) *engine.Config {
 		MaxStreamsBidi:   count(conf.MaxStreams),
 		MaxStreamsUni:    count(conf.MaxUniStreams),
 		Controller:       conf.Congestion,
-		PreferredV4:      conf.PreferredV4,
-		PreferredV6:      conf.PreferredV6,
 		ResetKey:         c.ep.acceptor.ResetKey,
 		Tokens:           &c.ep.acceptor.Tokens,
 		NewTrace:         c.newTrace(conf),
+	}
+	for _, a := range conf.Preferred {
+		if a.Addr().Is4() {
+			out.PreferredV4 = a
+		} else {
+			out.PreferredV6 = a
+		}
 	}
 	rand.Read(out.Seed[:])
 	return out

@@ -66,8 +66,8 @@ func (e *Endpoint) adopt(s *socket) error {
 // bindPreferred opens a socket for each preferred address that the first does not receive on.
 func (e *Endpoint) bindPreferred() error {
 	bound := e.sock.LocalAddr()
-	for _, at := range []netip.AddrPort{e.conf.PreferredV4, e.conf.PreferredV6} {
-		if !at.IsValid() || at.Port() == bound.Port() && (bound.Addr() == at.Addr() || bound.Addr().IsUnspecified()) {
+	for _, at := range e.conf.Preferred {
+		if at.Port() == bound.Port() && (bound.Addr() == at.Addr() || bound.Addr().IsUnspecified()) {
 			continue
 		}
 		sock, err := udp.Listen(at, udp.Config{})

@@ -48,8 +48,11 @@ const (
 	// socketGrace is how long a migrated connection still reads its old socket.
 	socketGrace = 3 * time.Second
 
+	// migratePatience is how long Migrate waits until the connection may migrate at all.
+	migratePatience = 5 * time.Second
+
 	// maxEscapes is how often a connection whose address has vanished tries to find another, first after firstEscape and then
-	// ever more rarely: half a minute in all, which is the idle timeout. patienceOfEscape is for each. TestEscapesAreBounded.
+	// ever more rarely: half a minute in all, which is the idle timeout. patienceOfEscape is for each.
 	maxEscapes       = 8
 	firstEscape      = 100 * time.Millisecond
 	patienceOfEscape = 5 * time.Second

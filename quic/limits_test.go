@@ -84,7 +84,7 @@ func TestRepliesAreBounded(t *testing.T) {
 	for range 10 * maxReplies {
 		msgs = append(msgs, udp.Message{Payload: unknown, Remote: self})
 	}
-	e.receive(clock(), new(intake), msgs)
+	e.receive(clock(), &intake{sock: e.sock}, msgs)
 	s := e.Stats()
 	if s.DatagramsOut != maxReplies || s.Dropped[string(dropFlood)] != 9*maxReplies {
 		t.Errorf("%+v", s)

@@ -79,7 +79,7 @@ func TestClientsProveTheirAddressInAFlood(t *testing.T) {
 		for j := range msgs {
 			msgs[j] = forged(i*batch + j)
 		}
-		e.receive(clock(), new(intake), msgs)
+		e.receive(clock(), &intake{sock: e.sock}, msgs)
 	}
 	open := e.Stats().Open
 	if open != engine.MaxUnvalidated {

@@ -219,6 +219,9 @@ func (x *connIDs) handleNew(c *Conn, f wire.NewConnectionID) *TransportError {
 	}
 	x.remote = append(x.remote, remoteID{seq: f.Seq, id: f.ID})
 	x.setToken(c, f.Seq, f.ResetToken)
+	if !c.server {
+		c.events.push(Event{Kind: EventIDToSpare})
+	}
 	if f.RetirePriorTo > x.retiredTo {
 		x.retiredTo = f.RetirePriorTo
 		if err := x.retirePriorTo(c); err != nil {

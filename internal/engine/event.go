@@ -42,6 +42,8 @@ const (
 	EventPathChanged
 	// EventMigrationFailed: the path that Migrate asked for does not answer.
 	EventMigrationFailed
+	// EventIDToSpare: a client has got another connection ID, which Migrate may have wanted.
+	EventIDToSpare
 
 	// EventClosed: the connection is over for the application; Conn.Err says why. Datagrams may still have to be sent.
 	EventClosed
