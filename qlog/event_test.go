@@ -73,6 +73,8 @@ var events = []struct {
 		`{"min_rtt":1,"smoothed_rtt":1.5,"latest_rtt":2,"rtt_variance":0.000001,"pto_count":1,"congestion_window":12000,"bytes_in_flight":1200,"ssthresh":9000,"pacing_rate":8000}`},
 	{"a congestion state is entered", func(t *Trace) { t.CongestionState(at, "slow_start") }, "quic:congestion_state_updated",
 		`{"new":"slow_start"}`},
+	{"a path proves to carry ECN marks", func(t *Trace) { t.ECNState(at, "testing", "capable") }, "quic:ecn_state_updated",
+		`{"old":"testing","new":"capable"}`},
 	{"a timer fires", func(t *Trace) { t.TimerExpired(at, "pto", "initial") }, "quic:timer_updated",
 		`{"timer_type":"pto","packet_number_space":"initial","event_type":"expired"}`},
 	{"a timer of no space fires", func(t *Trace) { t.TimerExpired(at, "idle_timeout", "") }, "quic:timer_updated",

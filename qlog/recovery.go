@@ -66,6 +66,18 @@ func (t *Trace) CongestionState(now instant.Time, state string) {
 	t.end()
 }
 
+// ECNState records a step of the validation of a path's ECN capability, between "testing", "unknown", "failed" and
+// "capable": quic:ecn_state_updated.
+func (t *Trace) ECNState(now instant.Time, old, state string) {
+	if t == nil {
+		return
+	}
+	e := t.begin(now, "quic:ecn_state_updated")
+	e.text("old", old)
+	e.text("new", state)
+	t.end()
+}
+
 // TimerExpired records that a timer fired: quic:timer_updated. The timer is "ack", "pto", "loss_timeout",
 // "path_validation", "handshake_timeout" or "idle_timeout"; the space is "initial", "handshake", "application_data", or
 // empty for a timer that belongs to none.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/godwit-net/godwit/congestion"
+	"github.com/godwit-net/godwit/internal/engine"
 )
 
 // Config tunes connections. Nil and the zero value both work: every field states its default. A Config is copied when it
@@ -31,6 +32,13 @@ type Config struct {
 	MaxStreams int64
 	// MaxUniStreams is how many unidirectional streams the peer may have open at a time. Default 100; negative: none.
 	MaxUniStreams int64
+
+	// MaxDatagramSize is the largest UDP payload, in bytes, that path MTU discovery tries; what the path, the interface and
+	// the peer allow is found out, beginning with 1200. Default 1452, which an Ethernet carries over IPv6 and, with some to
+	// spare for tunnels, over IPv4; at most 9000, for jumbo frames. With 1200, the least, there is no discovery.
+	MaxDatagramSize int
+	// ECN is how packets are marked, as long as the path leaves the marks alone. Default ECT0; see ECN.
+	ECN ECN
 
 	// Secret is what an endpoint derives the keys from that should outlive it: those of its stateless resets and of its
 	// address validation tokens. With the same Secret after a restart (LoadSecret) the peers of lost connections learn of it
@@ -63,6 +71,19 @@ type Config struct {
 	// nil: slog.Default().
 	Logger *slog.Logger
 }
+
+// ECN says how packets are marked (RFC 3168; RFC 9000, section 13.4).
+type ECN = engine.ECN
+
+const (
+	// ECT0 lets queues mark packets instead of dropping them. The default.
+	ECT0 = engine.ECT0
+	// ECT1 asks queues for the treatment of L4S (RFC 9330). It is only for a Config.Congestion whose controller answers
+	// marks in proportion to their number, congestion.Ack.CE; others would take more than their share.
+	ECT1 = engine.ECT1
+	// NoECN marks nothing.
+	NoECN = engine.NoECN
+)
 
 // QLogInfo says for which connection a qlog is wanted.
 type QLogInfo struct {
@@ -117,6 +138,9 @@ func (c *Config) withDefaults() (Config, error) {
 			return out, fmt.Errorf("quic: Config.Preferred has two addresses of one IP version: %v", out.Preferred)
 		}
 	}
+	if err := out.pathDefaults(); err != nil {
+		return out, err
+	}
 	out.MaxStreamWindow = max(out.MaxStreamWindow, out.StreamWindow)
 	out.MaxConnWindow = max(out.MaxConnWindow, out.ConnWindow)
 	for _, f := range []*int64{&out.MaxStreams, &out.MaxUniStreams} {
@@ -131,4 +155,18 @@ func (c *Config) withDefaults() (Config, error) {
 		out.Logger = slog.Default()
 	}
 	return out, nil
+}
+
+// pathDefaults writes out the defaults of what concerns the path.
+func (c *Config) pathDefaults() error {
+	if c.MaxDatagramSize == 0 {
+		c.MaxDatagramSize = defaultMaxDatagramSize
+	}
+	if c.MaxDatagramSize < 1200 || c.MaxDatagramSize > maxDatagramSize {
+		return fmt.Errorf("quic: Config.MaxDatagramSize is %d, not between 1200 and %d", c.MaxDatagramSize, maxDatagramSize)
+	}
+	if c.ECN > NoECN {
+		return fmt.Errorf("quic: Config.ECN has no meaning: %d", c.ECN)
+	}
+	return nil
 }

@@ -130,9 +130,21 @@ func (c *Conn) compose(now instant.Time, out *outbox) {
 		if t.Size == 0 {
 			break
 		}
-		out.add(t)
+		out.add(c, t)
 	}
 	c.dispatch()
+}
+
+// tooLong tells the core that the interface takes no datagrams of a size: what was lost by that is sent again in smaller
+// ones. It is called between the sending of a batch and the putting down of the token.
+func (c *Conn) tooLong(size int) {
+	c.mu.Lock()
+	defer c.leave(nil)
+	if c.broken || c.core == nil {
+		return
+	}
+	c.core.DatagramTooLarge(c.now(), size)
+	c.again = true
 }
 
 // arm sets the timer for the core's deadline. A deadline that moved later is left to the timer as it stands: it fires

@@ -29,6 +29,8 @@ func (c *Conn) coreConfig(conf *Config, tlsConf *tls.Config) *engine.Config {
 		MaxStreamsBidi:   count(conf.MaxStreams),
 		MaxStreamsUni:    count(conf.MaxUniStreams),
 		Controller:       conf.Congestion,
+		MaxDatagramSize:  conf.MaxDatagramSize,
+		ECN:              conf.ECN,
 		ResetKey:         c.ep.acceptor.ResetKey,
 		Tokens:           &c.ep.acceptor.Tokens,
 		NewTrace:         c.newTrace(conf),
@@ -39,6 +41,9 @@ func (c *Conn) coreConfig(conf *Config, tlsConf *tls.Config) *engine.Config {
 		} else {
 			out.PreferredV6 = a
 		}
+	}
+	if !c.ep.sock.Features().ECN {
+		out.ECN = NoECN // the system would neither mark nor tell of marks
 	}
 	rand.Read(out.Seed[:])
 	return out
@@ -52,4 +57,5 @@ func (c *Conn) coreStats(s *ConnStats) {
 	s.PacketsSent, s.PacketsReceived, s.PacketsLost = t.PacketsSent, t.PacketsReceived, t.PacketsLost
 	s.BytesSent, s.BytesReceived = t.BytesSent, t.BytesReceived
 	s.PathChanges = t.PathChanges
+	s.DatagramSize, s.BlackHoles, s.ECN, s.CE = t.DatagramSize, t.BlackHoles, t.ECN, t.CE
 }

@@ -212,7 +212,7 @@ func (e *Endpoint) stranger(now instant.Time, in *intake, d engine.Datagram, out
 			return
 		}
 		e.count.drop(dropReason(v.Reason))
-		out.add(engine.Transmit{Path: d.Path, Size: v.Size, Segment: v.Size})
+		out.add(nil, engine.Transmit{Path: d.Path, Size: v.Size, Segment: v.Size})
 	default:
 		e.count.drop(dropReason(v.Reason))
 	}

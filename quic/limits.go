@@ -31,8 +31,12 @@ const (
 	slabSize = 65_504
 
 	// minRoom is the least room for which it is worth asking a connection for datagrams. A full batch is sent first
-	// when less is left, so that a long run is not cut in short pieces.
-	minRoom = 8 << 10
+	// when less is left, so that a long run is not cut in short pieces. The largest datagram fits.
+	minRoom = 9 << 10
+
+	// defaultMaxDatagramSize and maxDatagramSize are of Config.MaxDatagramSize: IPv6 over Ethernet, and jumbo frames.
+	defaultMaxDatagramSize = 1500 - 40 - 8
+	maxDatagramSize        = 9000
 
 	// maxMessages is how many messages are gathered before they are sent: what one sendmmsg takes.
 	maxMessages = 32

@@ -15,10 +15,14 @@ type outbox struct {
 	used int
 	msgs []udp.Message
 	via  []netip.AddrPort // the local address of each message
+	from []*Conn          // whose each message is; nil: nobody's
 }
 
 var outboxes = sync.Pool{New: func() any {
-	return &outbox{buf: make([]byte, slabSize), msgs: make([]udp.Message, 0, maxMessages), via: make([]netip.AddrPort, 0, maxMessages)}
+	return &outbox{
+		buf: make([]byte, slabSize), msgs: make([]udp.Message, 0, maxMessages),
+		via: make([]netip.AddrPort, 0, maxMessages), from: make([]*Conn, 0, maxMessages),
+	}
 }}
 
 func newOutbox() *outbox { return outboxes.Get().(*outbox) }
@@ -31,7 +35,8 @@ func (o *outbox) free() {
 
 func (o *outbox) reset() {
 	clear(o.msgs)
-	o.used, o.msgs, o.via = 0, o.msgs[:0], o.via[:0]
+	clear(o.from)
+	o.used, o.msgs, o.via, o.from = 0, o.msgs[:0], o.via[:0], o.from[:0]
 }
 
 // room reports whether there is room for another run of datagrams.
@@ -40,8 +45,9 @@ func (o *outbox) room() bool { return len(o.buf)-o.used >= minRoom && len(o.msgs
 // space is where the next datagrams are composed.
 func (o *outbox) space() []byte { return o.buf[o.used:] }
 
-// add takes t, whose bytes are at the front of space, as one message.
-func (o *outbox) add(t engine.Transmit) {
+// add takes t, whose bytes are at the front of space, as one message of c's, or of nobody's.
+func (o *outbox) add(c *Conn, t engine.Transmit) {
+	o.from = append(o.from, c)
 	payload := o.buf[o.used : o.used+t.Size : o.used+t.Size]
 	o.used += t.Size
 	o.via = append(o.via, t.Path.Local)
@@ -68,5 +74,10 @@ func (e *Endpoint) send(o *outbox) {
 	e.count.datagramsOut.Add(int64(count))
 	e.count.messages.Add(int64(len(o.msgs)))
 	e.write(o)
+	for i := range o.msgs {
+		if m := &o.msgs[i]; m.TooLong && o.from[i] != nil {
+			o.from[i].tooLong(m.Segment)
+		}
+	}
 	o.reset()
 }

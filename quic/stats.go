@@ -24,6 +24,11 @@ type ConnStats struct {
 	PacketsSent, PacketsReceived, PacketsLost int64
 	BytesSent, BytesReceived                  int64 // UDP payload
 	PathChanges                               int64
+
+	DatagramSize int    // largest UDP payload in use: 1200, or what path MTU discovery found
+	BlackHoles   int64  // times that the path ceased to carry datagrams of that size
+	ECN          string // of the path: "testing", "unknown", "capable" or "failed"; empty: we do not mark
+	CE           int64  // packets that the peer reported as marked "congestion experienced"
 }
 
 // EndpointStats counts what happened on a socket since it was opened.

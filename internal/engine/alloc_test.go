@@ -13,6 +13,9 @@ func TestSteadyStateDoesNotAllocate(t *testing.T) {
 	for range 300 {
 		x.round(data, sink)
 	}
+	if s := p.client.Stats(); s.DatagramSize != defaultMaxDatagramSize || s.ECN != "capable" {
+		t.Fatalf("datagrams of %d bytes on a path that is %q: the steady state is another", s.DatagramSize, s.ECN)
+	}
 	got := testing.AllocsPerRun(200, func() { x.round(data, sink) })
 	if x.packets < 200*30 {
 		t.Fatalf("only %d packets were moved", x.packets)
@@ -61,7 +64,7 @@ func (x *pipeline) move(from, to *Conn) {
 		}
 		for b := x.buf[:t.Size]; len(b) > 0; {
 			n := min(len(b), t.Segment)
-			to.Receive(x.now, Datagram{Payload: b[:n], Path: Path{Local: t.Path.Remote, Remote: t.Path.Local}})
+			to.Receive(x.now, Datagram{Payload: b[:n], Path: Path{Local: t.Path.Remote, Remote: t.Path.Local}, ECN: t.ECN})
 			x.packets++
 			b = b[n:]
 		}

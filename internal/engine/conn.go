@@ -83,7 +83,7 @@ func newConn(now instant.Time, config *Config, p Path) *Conn {
 	c.ids.resetKey = c.config.ResetKey
 	c.rand = rand.NewChaCha8(c.config.Seed)
 	c.peer = wire.DefaultTransportParams()
-	c.path.Path = p
+	c.path.Path, c.path.mtu = p, newMTU()
 	for i := range c.spaces {
 		c.spaces[i].acks = newAckState()
 		c.spaces[i].crypto.init()
@@ -104,8 +104,8 @@ func (c *Conn) startTrace(now instant.Time, original wire.ConnID) {
 	}
 	c.ledger = recovery.New(recovery.Config{
 		Server:       c.server,
-		Controller:   c.config.Controller(c.config.DatagramSize),
-		DatagramSize: c.config.DatagramSize,
+		Controller:   c.config.Controller(minDatagramSize),
+		DatagramSize: minDatagramSize,
 		Fate:         c.settle,
 		Trace:        c.trace,
 	})

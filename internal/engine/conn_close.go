@@ -203,7 +203,7 @@ func (c *Conn) receiveClosing() {
 
 // composeClose writes the CONNECTION_CLOSE when it is owed.
 func (c *Conn) composeClose(now instant.Time, buf []byte) Transmit {
-	limit := min(len(buf), c.config.DatagramSize)
+	limit := min(len(buf), minDatagramSize)
 	if !c.path.validated {
 		limit = min(limit, int(c.path.allowance()))
 	}

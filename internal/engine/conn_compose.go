@@ -9,7 +9,7 @@ import (
 
 // Compose writes datagrams that are to be sent now to the front of buf and describes them; Size 0 means that there is
 // nothing to send. All of one Compose go the same way and, but for the last, have the same size. Call it until it writes
-// nothing; buf must have room for one datagram of Config.DatagramSize at least.
+// nothing; buf must have room for one datagram of Config.MaxDatagramSize at least.
 func (c *Conn) Compose(now instant.Time, buf []byte) Transmit {
 	now = c.advance(now)
 	if c.shake.replay {
@@ -29,13 +29,18 @@ func (c *Conn) Compose(now instant.Time, buf []byte) Transmit {
 	if t, ok := c.path.composeProbe(c, now, buf); ok {
 		return t
 	}
-	t := Transmit{Path: c.path.Path}
-	segment := c.config.DatagramSize
+	c.path.mtu.adapt(c, now)
+	if t, ok := c.path.mtu.composeProbe(c, now, buf); ok {
+		return t
+	}
+	t := Transmit{Path: c.path.Path, ECN: c.path.ecn.codepoint(c)}
+	size := c.path.mtu.size
+	segment := size
 	for range maxSegments {
 		if len(buf)-t.Size < segment {
 			break
 		}
-		n := c.composeDatagram(now, buf[t.Size:t.Size+segment])
+		n := c.composeDatagram(now, buf[t.Size:t.Size+segment], &t)
 		if n == 0 {
 			break
 		}
@@ -44,19 +49,26 @@ func (c *Conn) Compose(now instant.Time, buf []byte) Transmit {
 		}
 		t.Size += n
 		segment = t.Segment
-		if n < segment || n < c.config.DatagramSize {
+		if n < segment || n < size || c.path.ecn.codepoint(c) != t.ECN {
 			break
 		}
 	}
 	if t.Size == 0 {
 		return c.path.composeRecall(c, now, buf)
 	}
+	c.path.mtu.filled = c.path.mtu.filled || t.Segment == size && c.shake.confirmed
 	return t
 }
 
-// composeDatagram writes one datagram to buf, whose length is the most it may have, and returns its size.
-func (c *Conn) composeDatagram(now instant.Time, buf []byte) int {
+// composeDatagram writes one datagram to buf, whose length is the most it may have, and returns its size. It joins the run
+// described by t.
+func (c *Conn) composeDatagram(now instant.Time, buf []byte, t *Transmit) int {
 	limit := len(buf)
+	if c.ledger.ProbesOwed(wire.AppSpace) == 1 {
+		// Of the two packets that a probe timeout owes the second is small. On a path that has ceased to carry large ones it
+		// is the one that gets through, and the first, lost, says why.
+		limit = min(limit, minDatagramSize)
+	}
 	if !c.path.validated {
 		// RFC 9000, section 8.1: "Prior to validating the client address, servers MUST NOT send more than three times as
 		// many bytes as the number of bytes they have received."
@@ -72,14 +84,18 @@ func (c *Conn) composeDatagram(now instant.Time, buf []byte) int {
 	if c.wantsToSendAny() {
 		var allowed int
 		allowed, c.paceAt = c.ledger.Allowance(now)
-		free = allowed > 0
+		free = allowed > 0 && !c.path.mtu.hold
 	}
 	d := &c.draft
 	d.begin(buf, limit)
+	d.ecn = t.ECN
 	for space := wire.InitialSpace; space < wire.NumSpaces; space++ {
 		if c.spaces[space].write != nil {
 			c.fill(now, d, space, free)
 		}
+	}
+	if t.Size == 0 && !d.elicits() && c.path.ecn.stage == ecnTesting {
+		d.ecn, t.ECN = 0, 0 // nobody would notice its loss
 	}
 	n := c.finish(now, d)
 	c.sent(n)

@@ -238,12 +238,6 @@ func (c *Conn) handlePeerParams(now instant.Time, encoded []byte) *TransportErro
 	c.handleMaxStreams(wire.MaxStreams{Max: p.InitialMaxStreamsUni, Uni: true})
 	c.idle.negotiate(c.config.MaxIdleTimeout, p.MaxIdleTimeout)
 	c.ledger.SetMaxAckDelay(p.MaxAckDelay)
-	if p.MaxUDPPayloadSize < int64(c.config.DatagramSize) {
-		// RFC 9000, section 18.2: "UDP datagrams with payloads larger than this limit are not likely to be processed by the
-		// receiver."
-		c.config.DatagramSize = int(p.MaxUDPPayloadSize)
-		c.ledger.SetDatagramSize(c.config.DatagramSize)
-	}
 	if p.HasResetToken {
 		c.ids.setToken(c, 0, p.ResetToken)
 	}

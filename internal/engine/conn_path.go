@@ -18,6 +18,8 @@ type pathState struct {
 	validated bool
 	received  int64 // bytes that came over this path while it was not validated, and
 	sent      int64 // bytes sent over it: the anti-amplification limit of section 8.1
+	mtu       mtuState
+	ecn       ecnState
 
 	check    validation // of this path
 	previous Path       // the path to return to when it fails
@@ -169,8 +171,11 @@ func (p *pathState) follow(c *Conn, now instant.Time, to Path, size int) {
 // acknowledged or lost, say nothing about the new one.
 func (p *pathState) moveTo(c *Conn, now instant.Time, to Path) {
 	if to.Remote.Addr() != p.Remote.Addr() || differ(to.Local.Addr(), p.Local.Addr()) {
-		c.ledger.Migrated(now, false, c.config.Controller(c.config.DatagramSize))
+		p.mtu.restart()
+		p.ecn.restart()
+		c.ledger.Migrated(now, false, c.config.Controller(minDatagramSize))
 	}
+	p.mtu.forgive(c.ledger.Next(wire.AppSpace))
 	p.Path = to
 	c.ids.use(c, to)
 	c.trace.PathAssigned(now, p.Local, p.Remote)

@@ -20,6 +20,7 @@ type datagram struct {
 	away    bool        // it goes another way than the path in use
 	dst     wire.ConnID // and to this connection ID
 	grease  greaseBits
+	ecn     uint8 // how the datagram is marked
 }
 
 // packetDraft is one packet of a datagram that is not encrypted yet.
@@ -38,12 +39,13 @@ type packetDraft struct {
 	eliciting bool
 	padded    bool // counts in flight although it may ask for nothing (RFC 9002, section 2)
 	hasAck    bool
+	mtuProbe  bool
 }
 
 // begin makes d an empty datagram of at most limit bytes written to buf.
 func (d *datagram) begin(buf []byte, limit int) {
 	d.buf, d.limit, d.n, d.facts = buf[:0:len(buf)], limit, 0, d.facts[:0]
-	d.away = false
+	d.away, d.ecn = false, 0
 }
 
 // open starts a packet: out is the datagram with its header appended, in which a long header's Length field stands at
@@ -66,6 +68,16 @@ func (d *datagram) open(p packetDraft, out []byte, lengthAt int) bool {
 const minPayload = 8
 
 func (d *datagram) current() *packetDraft { return &d.packets[d.n-1] }
+
+// elicits reports whether the datagram asks for an acknowledgment.
+func (d *datagram) elicits() bool {
+	for i := range d.n {
+		if d.packets[i].eliciting {
+			return true
+		}
+	}
+	return false
+}
 
 // number returns the packet number of the packet being filled.
 func (d *datagram) number() int64 { return d.current().number }
@@ -209,8 +221,10 @@ func (c *Conn) sealPacket(now instant.Time, d *datagram, i int) {
 	c.traceSent(now, d, i, size)
 	p.keys.Seal(d.buf[p.start:p.end:p.end+seal.Overhead], p.pnOffset, p.pnLen, p.number)
 	c.ledger.OnSent(now, p.space, recovery.Sent{
-		Size: size, AckEliciting: p.eliciting, InFlight: p.eliciting || p.padded, MTUProbe: d.away, Facts: d.factsOf(i),
+		Size: size, AckEliciting: p.eliciting, InFlight: p.eliciting || p.padded, MTUProbe: p.mtuProbe || d.away, ECN: d.ecn,
+		Facts: d.factsOf(i),
 	})
+	c.path.ecn.marked(d.ecn)
 	c.stats.PacketsSent++
 	if p.hasAck {
 		c.spaces[p.space].acks.sent(p.eliciting)

@@ -45,12 +45,15 @@ type Config struct {
 	// arrives there. Zero: nowhere else.
 	PreferredV4, PreferredV6 netip.AddrPort
 
-	DatagramSize int                                 // largest UDP payload sent; default and least 1200
-	Controller   func(mss int) congestion.Controller // nil: CUBIC
-	ResetKey     seal.ResetKey                       // stateless reset tokens of our connection IDs derive from it
-	Tokens       *Tokens                             // a server's, for NEW_TOKEN; nil: clients are given none
-	Token        []byte                              // a client's, as TakeToken returned it; nil: none
-	NewTrace     func(originalID []byte) *qlog.Trace // nil: no trace
+	// MaxDatagramSize is the largest UDP payload that path MTU discovery tries, in bytes; default 1452. With 1200, the least,
+	// there is no discovery.
+	MaxDatagramSize int
+	ECN             ECN                                 // how packets are marked; default ECT(0)
+	Controller      func(mss int) congestion.Controller // nil: CUBIC
+	ResetKey        seal.ResetKey                       // stateless reset tokens of our connection IDs derive from it
+	Tokens          *Tokens                             // a server's, for NEW_TOKEN; nil: clients are given none
+	Token           []byte                              // a client's, as TakeToken returned it; nil: none
+	NewTrace        func(originalID []byte) *qlog.Trace // nil: no trace
 }
 
 // withDefaults returns c with the zero values replaced by what they stand for.
@@ -78,7 +81,10 @@ func (c Config) withDefaults() Config {
 		c.MaxIdleTimeout = defaultIdleTimeout
 	}
 	c.MaxIdleTimeout = max(c.MaxIdleTimeout, 0)
-	c.DatagramSize = max(c.DatagramSize, minDatagramSize)
+	if c.MaxDatagramSize == 0 {
+		c.MaxDatagramSize = defaultMaxDatagramSize
+	}
+	c.MaxDatagramSize = max(c.MaxDatagramSize, minDatagramSize)
 	if c.Controller == nil {
 		c.Controller = func(mss int) congestion.Controller { return congestion.NewCubic(mss) }
 	}

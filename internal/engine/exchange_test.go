@@ -28,6 +28,7 @@ type exchange struct {
 	sizes    []int    // of the datagrams sent
 	paths    []Path   // and where they went
 	dsts     []string // and the connection IDs that they went to, those with short headers
+	marks    []uint8  // and how they were marked
 	events   []Event
 	path     Path // where the peer's datagrams come from
 	acking   bool // the peer acknowledges what it receives
@@ -300,6 +301,7 @@ func (x *exchange) drain() {
 			x.sizes = append(x.sizes, n)
 			x.paths = append(x.paths, t.Path)
 			x.dsts = append(x.dsts, string(b[1:1+x.conn.ids.remote[0].id.Len()]))
+			x.marks = append(x.marks, t.ECN)
 			x.hear(bytes.Clone(b[:n]))
 			b = b[n:]
 		}

@@ -35,6 +35,7 @@ func (c *Conn) settle(space wire.Space, p *recovery.Packet, fate recovery.Fate) 
 	if c.life.state != lifeOpen {
 		return
 	}
+	c.path.mtu.settle(c.now, p, fate)
 	for i := range p.Facts {
 		c.settleFact(space, p.Number, &p.Facts[i], fate)
 	}

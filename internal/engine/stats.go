@@ -19,14 +19,19 @@ type Stats struct {
 	KeyUpdates                       int64
 
 	// What follows is the present state.
-	Version    uint32
-	Handshake  time.Duration // how long it took; 0 while it lasts
-	RTT        congestion.RTT
-	Window     int   // congestion window, bytes
-	InFlight   int   // bytes
-	Unsent     int64 // bytes written to streams that were never sent, mostly for want of the peer's credit
-	PTOCount   int
-	Controller string
+	Version   uint32
+	Handshake time.Duration // how long it took; 0 while it lasts
+	RTT       congestion.RTT
+	Window    int   // congestion window, bytes
+	InFlight  int   // bytes
+	Unsent    int64 // bytes written to streams that were never sent, mostly for want of the peer's credit
+	PTOCount  int
+
+	DatagramSize int    // largest UDP payload in use, bytes
+	BlackHoles   int64  // times that the path ceased to carry large datagrams
+	ECN          string // of the path: "testing", "unknown", "capable", "failed"; empty: we do not mark
+	CE           int64  // packets that the peer reported as marked
+	Controller   string
 }
 
 // Stats returns the counters and the present state.
@@ -38,6 +43,11 @@ func (c *Conn) Stats() Stats {
 	s.RTT = c.ledger.RTT()
 	s.Window, s.InFlight, s.PTOCount = c.ledger.Window(), c.ledger.InFlight(), c.ledger.PTOCount()
 	s.PacketsSpurious = c.ledger.Stats().SpuriousLost
+	s.DatagramSize, s.BlackHoles = c.path.mtu.size, c.path.mtu.holes
+	if c.config.ECN != NoECN {
+		s.ECN = c.path.ecn.stage.String()
+	}
+	s.CE = c.ledger.Stats().CE
 	s.Controller = c.ledger.Controller().Name()
 	for _, st := range c.streams.byID { // any order: it is a sum
 		if st.send.hasBytes() {

@@ -47,6 +47,14 @@ func (e *ecn) onAck(a AckInfo, new0, new1 uint64) (ce uint64, ok bool) {
 	return ce, true
 }
 
+// onlyCE reports whether all that ever arrived of what was marked came as CE. RFC 9000, appendix A.4: "An endpoint can also
+// mark the ECN state for a path as "failed" if marked packets are all declared lost or if they are all ECN-CE marked." A
+// queue would have let the first few packets pass as they were.
+func (e *ecn) onlyCE() bool { return e.seenCE >= onlyCEPackets && e.seen0+e.seen1 == 0 }
+
+// onlyCEPackets is how many have to come before that says something: the ten packets of section 13.4.2.
+const onlyCEPackets = 10
+
 // marked reports whether any packet was sent with an ECT mark.
 func (l *Ledger) marked() bool {
 	for i := range l.spaces {

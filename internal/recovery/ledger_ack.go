@@ -59,9 +59,9 @@ func (l *Ledger) OnAck(now instant.Time, s wire.Space, ranges []rangeset.Range, 
 	// not increase the largest acknowledged packet number."
 	if raised && !l.ecnFailed {
 		marks, ok := sp.ecn.onAck(a, d.new0, d.new1)
-		l.ecnFailed = !ok && current
+		l.ecnFailed = current && (!ok || sp.ecn.onlyCE())
 		l.ecnProved = l.ecnProved || current && d.new0+d.new1 > 0
-		if current {
+		if current && !l.ecnFailed {
 			ce = int64(marks)
 		}
 	}

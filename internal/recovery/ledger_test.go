@@ -404,7 +404,7 @@ var transcripts = []struct {
 		40ms   ack app 0-1 ecn=1,0,1  | acked 0-1, marked
 		41ms   ack app 0-2 ecn=2,0,1  | acked 2
 		42ms   ack app 0-3 ecn=2,0,2  | acked 3, marked
-		42ms   check ecn fine`},
+		42ms   check ecn proved`},
 
 	{"marks on packets that were not marked fail validation", Config{Server: true}, `
 		0ms    send app 4
@@ -425,7 +425,20 @@ var transcripts = []struct {
 		0ms    mark app 4
 		40ms   ack app 2 ecn=3,0,0    | acked 2
 		41ms   ack app 0-1 ecn=2,0,0  | acked 0-1
-		41ms   check ecn fine`},
+		41ms   check ecn proved`},
+
+	{"a report that passes proves the path", Config{Server: true}, `
+		0ms    mark app 4
+		40ms   check ecn fine
+		40ms   ack app 0-1 ecn=2,0,0  | acked 0-1
+		40ms   check ecn proved`},
+
+	{"a path that marks everything fails validation", Config{Server: true}, `
+		0ms    mark app 12
+		40ms   ack app 0-8 ecn=0,0,9  | acked 0-8, marked
+		40ms   check ecn proved
+		41ms   ack app 0-9 ecn=0,0,10 | acked 9
+		41ms   check ecn failed`},
 
 	{"a path that swallows marked packets fails validation", Config{}, `
 		0ms    mark initial 1

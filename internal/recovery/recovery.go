@@ -149,6 +149,9 @@ func (l *Ledger) Controller() congestion.Controller { return l.ctl }
 // without ECT marks (RFC 9000, section 13.4.2).
 func (l *Ledger) ECNFailed() bool { return l.ecnFailed }
 
+// ECNProved reports whether a packet that was sent with a mark has been acknowledged on this path, with counts that pass.
+func (l *Ledger) ECNProved() bool { return l.ecnProved && !l.ecnFailed }
+
 // Trim gives back the memory of spaces in which nothing is outstanding. It is for connections that have come to rest: a
 // busy one empties its ring with every round trip and needs it again at once.
 func (l *Ledger) Trim() {

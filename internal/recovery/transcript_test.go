@@ -202,6 +202,9 @@ func (tr *transcript) look(what string) string {
 		if l.ECNFailed() {
 			return "failed"
 		}
+		if l.ECNProved() {
+			return "proved"
+		}
 		return "fine"
 	}
 	return "unknown"

@@ -35,7 +35,10 @@ const maxBeyondWindow = 2*wire.NumSpaces + 1
 // check holds what a Compose wrote against what was allowed. The stats are those from before.
 func (h *host) check(c *conn, before engine.Stats, t engine.Transmit) {
 	c.audit.sent += int64(t.Size)
-	size := max(h.config.Client.DatagramSize, h.config.Server.DatagramSize, wire.MinInitialSize)
+	size := maxDatagram(&h.config.Client)
+	if c.server {
+		size = maxDatagram(&h.config.Server)
+	}
 	if t.Segment <= 0 || t.Segment > size || t.Segment > t.Size {
 		h.fail("%s composed %d bytes in segments of %d", h.name, t.Size, t.Segment)
 	}
@@ -51,6 +54,14 @@ func (h *host) check(c *conn, before engine.Stats, t engine.Transmit) {
 	if grown := after.InFlight - before.InFlight; grown > room+maxBeyondWindow*size {
 		h.fail("%s put %d bytes in flight where its window had room for %d", h.name, grown, room)
 	}
+}
+
+// maxDatagram returns the largest datagram that an endpoint may send.
+func maxDatagram(c *engine.Config) int {
+	if c.MaxDatagramSize == 0 {
+		return 1452
+	}
+	return max(c.MaxDatagramSize, wire.MinInitialSize)
 }
 
 // checkEnd judges a world in which nothing can happen any more: it has to be one in which everything has.

@@ -101,6 +101,15 @@ func (d dice) link() simnet.LinkConfig {
 	if d.one(5) {
 		c.Outages = []simnet.Outage{Outage(d.duration(2*time.Second), d.duration(2*time.Second))}
 	}
+	if d.one(4) {
+		c.MTU = 1200 + d.IntN(300)
+	}
+	if d.one(6) {
+		c.Holes = []simnet.Hole{{Outage: Outage(d.duration(3*time.Second), d.duration(5*time.Second)), MTU: 1200 + d.IntN(250)}}
+	}
+	if d.one(4) {
+		c.ECN = simnet.ECNFault(d.IntN(5))
+	}
 	if d.one(5) {
 		c.Mask = d.Uint64() & d.Uint64() & d.Uint64()
 	}
@@ -136,8 +145,9 @@ func (d dice) endpoint() engine.Config {
 		c.MaxStreamsBidi, c.MaxStreamsUni = 1+d.Int64N(5), 1+d.Int64N(5)
 	}
 	if d.one(3) {
-		c.DatagramSize = 1200 + d.IntN(273)
+		c.MaxDatagramSize = 1200 + d.IntN(273)
 	}
+	c.ECN = engine.ECN(d.IntN(3))
 	if d.one(3) {
 		c.Controller = func(mss int) congestion.Controller { return congestion.NewReno(mss) }
 	}

@@ -1,6 +1,7 @@
 package simnet
 
 import (
+	"math"
 	"math/rand/v2"
 	"time"
 
@@ -49,11 +50,14 @@ func (l *link) carry(now instant.Time, p Packet) (first, second fate) {
 	case number < 64 && l.Mask>>number&1 == 1:
 		l.Masked++
 		return
-	case l.MTU > 0 && len(p.Payload) > l.MTU:
+	case len(p.Payload) > l.mtu(now):
 		l.TooLarge++
 		return
+	case l.ECN == ECNDropped && p.ECN != 0:
+		l.Disliked++
+		return
 	}
-	first.ecn = p.ECN
+	first.ecn = l.ECN.change(p.ECN)
 	sent, ok := l.enqueue(now, len(p.Payload), &first.ecn)
 	switch {
 	case !ok:
@@ -87,6 +91,33 @@ func (l *link) down(now instant.Time) bool {
 		}
 	}
 	return false
+}
+
+// mtu returns the size of the largest datagram that passes.
+func (l *link) mtu(now instant.Time) int {
+	n := l.MTU
+	if n == 0 {
+		n = math.MaxInt
+	}
+	for _, h := range l.Holes {
+		if h.From <= now && (h.To.IsNever() || now < h.To) {
+			n = min(n, h.MTU)
+		}
+	}
+	return n
+}
+
+// change returns what the fault makes of an ECN field.
+func (f ECNFault) change(ecn uint8) uint8 {
+	switch {
+	case f == ECNCleared:
+		return 0
+	case f == ECNSwapped && ecn == 2:
+		return 1
+	case f == ECNForced && ecn != 0:
+		return 3
+	}
+	return ecn
 }
 
 // enqueue returns when the last byte has left a drop-tail queue that is served at the link's rate; false if it was full.

@@ -10,12 +10,15 @@ import (
 // LinkConfig is what a link does to its datagrams. The zero value delivers everything at once and in order. Sizes are
 // UDP payloads in bytes; probabilities are per datagram.
 //
-// A datagram meets its troubles in the order of the fields: an outage, the mask or the MTU stop it at the entry; then it
-// queues; then it may be lost, corrupted, held back or duplicated on the way. A lost datagram has still used the rate.
+// A datagram meets its troubles in the order of the fields: an outage, the mask, the MTU or a dislike of its ECN field stop
+// it at the entry; then it queues; then it may be lost, corrupted, held back or duplicated on the way. A lost datagram has
+// still used the rate.
 type LinkConfig struct {
 	Outages []Outage // times when nothing enters
 	Mask    uint64   // bit n: the nth datagram of this link, counted from 0, is dropped
 	MTU     int      // larger datagrams are dropped; 0: no limit
+	Holes   []Hole   // times when the limit is lower
+	ECN     ECNFault // what happens to the ECN field
 
 	Rate  int64 // bytes/s; 0: no queue and no limit
 	Queue int   // bytes that may wait, the datagram being sent included; 0: no limit
@@ -36,6 +39,23 @@ type LinkConfig struct {
 
 // Outage is a time when a link is down: From is in it, To is not.
 type Outage struct{ From, To instant.Time }
+
+// Hole is a time when a link carries only datagrams of up to MTU bytes. It ends never if To is never.
+type Hole struct {
+	Outage
+	MTU int
+}
+
+// ECNFault is what a link does to the ECN field that it should leave alone.
+type ECNFault uint8
+
+const (
+	ECNKept    ECNFault = iota // nothing
+	ECNCleared                 // what is ECT or CE arrives as not ECT
+	ECNSwapped                 // ECT(0) arrives as ECT(1)
+	ECNForced                  // what is ECT arrives as CE
+	ECNDropped                 // what is ECT does not arrive
+)
 
 // Burst is a Gilbert-Elliott channel: good until a datagram turns it bad, bad until one turns it good.
 type Burst struct {
@@ -65,8 +85,8 @@ type Stats struct {
 	Sent, Delivered int
 	DeliveredBytes  int64
 
-	Outage, Masked, TooLarge, QueueFull, Lost, BurstLost int // dropped
-	Stale                                                int // dropped at the far end: its NAT mapping was gone
+	Outage, Masked, TooLarge, Disliked, QueueFull, Lost, BurstLost int // dropped
+	Stale                                                          int // dropped at the far end: its NAT mapping was gone
 
 	Marked, Corrupted, Reordered, Duplicated int // changed
 	MaxQueue                                 int // bytes, the most that ever waited
@@ -74,5 +94,5 @@ type Stats struct {
 
 // Dropped is how many datagrams did not arrive.
 func (s Stats) Dropped() int {
-	return s.Outage + s.Masked + s.TooLarge + s.QueueFull + s.Lost + s.BurstLost + s.Stale
+	return s.Outage + s.Masked + s.TooLarge + s.Disliked + s.QueueFull + s.Lost + s.BurstLost + s.Stale
 }

@@ -219,6 +219,36 @@ func TestTheMTUDropsWhatIsLarger(t *testing.T) {
 	l.drain().want(t, Stats{Sent: 2, Delivered: 1, DeliveredBytes: 1200, TooLarge: 1})
 }
 
+func TestAHoleLowersTheMTUForATime(t *testing.T) {
+	hole := Hole{Outage{epoch.Add(10 * ms), epoch.Add(20 * ms)}, 1200}
+	l := newLab(1, LinkConfig{MTU: 1400, Holes: []Hole{hole}})
+	for i, at := range []time.Duration{0, 10, 19, 20} {
+		l.send(epoch.Add(at*ms), i, 1400)
+	}
+	l.drain().want(t, Stats{Sent: 4, Delivered: 2, DeliveredBytes: 2800, TooLarge: 2})
+
+	hole.To = 0
+	l = newLab(1, LinkConfig{Holes: []Hole{hole}})
+	l.send(epoch, 0, 1400)
+	l.send(epoch.Add(time.Hour), 1, 1400)
+	l.send(epoch.Add(time.Hour), 2, 1200)
+	l.drain().want(t, Stats{Sent: 3, Delivered: 2, DeliveredBytes: 2600, TooLarge: 1})
+}
+
+func TestECNFaults(t *testing.T) {
+	for _, c := range []struct {
+		fault         ECNFault
+		ect0, ect1, n uint8 // what becomes of ECT(0), ECT(1), not ECT
+	}{{ECNKept, 2, 1, 0}, {ECNCleared, 0, 0, 0}, {ECNSwapped, 1, 1, 0}, {ECNForced, 3, 3, 0}} {
+		if a, b, n := c.fault.change(2), c.fault.change(1), c.fault.change(0); a != c.ect0 || b != c.ect1 || n != c.n {
+			t.Errorf("fault %d makes %d, %d, %d of ECT(0), ECT(1), not ECT", c.fault, a, b, n)
+		}
+	}
+	l := newLab(1, LinkConfig{ECN: ECNDropped})
+	l.send(epoch, 0, 100)
+	l.drain().want(t, Stats{Sent: 1, Disliked: 1})
+}
+
 func TestARateSpacesDatagramsAndAFullQueueDropsTheTail(t *testing.T) {
 	l := newLab(1, LinkConfig{Rate: 100_000, Queue: 3000, Delay: ms}) // 1000 bytes take 10 ms
 	for i := range 5 {

@@ -14,7 +14,7 @@ const (
 	maxFuncLines   = 70
 	maxSwitchLines = 170 // of the functions in longFuncs
 	maxFields      = 25
-	maxKnobs       = 16
+	maxKnobs       = 18
 )
 
 // longFuncs are the functions that may be longer than maxFuncLines, each with its reason. "One named protocol switch per
@@ -155,9 +155,9 @@ func TestSizeRuleCatches(t *testing.T) {
 		{"a struct of 25 fields", "quic/q.go", "package quic\ntype T struct " + fields(25), ""},
 		{"a struct of 26 fields", "quic/q.go", "package quic\ntype T struct " + fields(26), "quic.T has 26 fields"},
 		{"fields that share a line", "quic/q.go", "package quic\ntype T struct{ e; a" + strings.Repeat(", a", 25) + " int }", "27 fields"},
-		{"a Config of 16 knobs", "quic/q.go", "package quic\ntype Config struct " + fields(16), ""},
-		{"a Config of 17 knobs", "quic/q.go", "package quic\ntype Config struct " + fields(17), "17 knobs"},
-		{"an internal Config of 17", "internal/engine/e.go", "package engine\ntype Config struct " + fields(17), ""},
+		{"a Config of 18 knobs", "quic/q.go", "package quic\ntype Config struct " + fields(18), ""},
+		{"a Config of 19 knobs", "quic/q.go", "package quic\ntype Config struct " + fields(19), "19 knobs"},
+		{"an internal Config of 19", "internal/engine/e.go", "package engine\ntype Config struct " + fields(19), ""},
 	})
 	catches(t, sizes{map[string]string{"quic.T.f": "a reason"}, nil}.check, []plant{
 		{"an exception of 170 lines", "quic/q.go", "package quic\nfunc (T) f() " + body(170), ""},

@@ -9,6 +9,7 @@ import (
 const (
 	errAddrInUse        = syscall.EADDRINUSE
 	errAddrNotAvailable = syscall.EADDRNOTAVAIL
+	errMessageTooLong   = syscall.EMSGSIZE
 )
 
 // configure sets the options that must hold before the first packet, and notes which of them the kernel knows.

@@ -10,6 +10,7 @@ import (
 const (
 	errAddrInUse        = syscall.EADDRINUSE
 	errAddrNotAvailable = syscall.EADDRNOTAVAIL
+	errMessageTooLong   = syscall.EMSGSIZE
 )
 
 // configure sets nothing. Deviation: don't-fragment stays what the system makes it, which for IPv6 is what RFC 9000,

@@ -8,6 +8,7 @@ import (
 const (
 	errAddrInUse        = syscall.Errno(10048) // WSAEADDRINUSE
 	errAddrNotAvailable = syscall.Errno(10049) // WSAEADDRNOTAVAIL
+	errMessageTooLong   = syscall.Errno(10040) // WSAEMSGSIZE
 
 	ipDontFragment   = 14 // IP_DONTFRAGMENT
 	ipv6DontFragment = 14 // IPV6_DONTFRAG

@@ -38,6 +38,7 @@ func (s *Socket) sendPortably(msgs []Message) (int, error) {
 				return i, net.ErrClosed
 			default:
 				s.count.refused(1, err)
+				m.TooLong = m.TooLong || errors.Is(err, errMessageTooLong)
 			}
 			rest = rest[n:]
 		}

@@ -80,7 +80,7 @@ func (s *Socket) sendBatches(msgs []Message) (int, error) {
 				return at.msg, closed(err)
 			}
 		}
-		at = b.settle(at)
+		at = b.settle(at, msgs)
 	}
 	return len(msgs), nil
 }
@@ -141,7 +141,7 @@ func (b *batch) put(m *Message, payload []byte, segment int) {
 }
 
 // settle counts what the attempt came to and returns the cursor behind what is dealt with.
-func (b *batch) settle(at cursor) cursor {
+func (b *batch) settle(at cursor, msgs []Message) cursor {
 	s, first := b.s, b.runs[0]
 	if b.errno == 0 {
 		if b.trial && !first.segmented {
@@ -170,6 +170,9 @@ func (b *batch) settle(at cursor) cursor {
 	}
 	b.trial = false
 	s.count.refused(first.datagrams, b.errno)
+	if b.errno == syscall.EMSGSIZE {
+		msgs[at.msg].TooLong = true
+	}
 	return first.end
 }
 

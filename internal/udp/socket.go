@@ -86,7 +86,7 @@ func (s *Socket) Features() Features {
 // Send sends msgs in order and returns how many of them are dealt with: all, unless the socket is closed, for which the
 // error is net.ErrClosed. It waits while the kernel's buffer is full. A datagram that the kernel refuses (too long for
 // the path, no route, forbidden by a firewall) is dropped and counted in Stats, since the network may lose it as well
-// and QUIC finds out the same way. The payloads are not kept. Send is safe for concurrent use.
+// and QUIC finds out the same way; Message.TooLong tells of those that were too long. The payloads are not kept. Send is safe for concurrent use.
 func (s *Socket) Send(msgs []Message) (sent int, err error) {
 	if s.got.SendMmsg {
 		return s.sendBatches(msgs)

@@ -70,9 +70,14 @@ func TestSegmentationEndsWhereTheKernelCannot(t *testing.T) {
 			refusing(client, c.refuse)
 			run := pattern(3*1200 + 500)
 			last := []byte("last")
-			send(t, client,
-				Message{Payload: run, Segment: 1200, Remote: server.LocalAddr()},
-				Message{Payload: last, Remote: server.LocalAddr()})
+			msgs := []Message{
+				{Payload: run, Segment: 1200, Remote: server.LocalAddr()},
+				{Payload: last, Remote: server.LocalAddr()},
+			}
+			send(t, client, msgs...)
+			if tooLong := strings.Contains(c.name, "too long"); msgs[0].TooLong != tooLong || msgs[1].TooLong {
+				t.Errorf("too long: %v, %v, want %v, false", msgs[0].TooLong, msgs[1].TooLong, tooLong)
+			}
 			got := receive(t, server.NewReader(), int(5-c.dropped))
 			if !bytes.Equal(got[len(got)-1].Payload, last) {
 				t.Error("the message behind was lost")

@@ -223,12 +223,19 @@ func TestWhatTheKernelRefusesIsDroppedAndCounted(t *testing.T) {
 	forEachVariant(t, func(t *testing.T, c Config) {
 		server, client := open(t, "127.0.0.1", c), open(t, "127.0.0.1", c)
 		to := server.LocalAddr()
-		send(t, client,
-			Message{Payload: []byte("first"), Remote: to},
-			Message{Payload: make([]byte, maxPayload+1), Remote: to}, // EMSGSIZE
-			Message{Payload: []byte("six"), Remote: netip.AddrPortFrom(netip.IPv6Loopback(), to.Port())},
-			Message{Payload: []byte("nobody")},
-			Message{Payload: []byte("last"), Remote: to})
+		msgs := []Message{
+			{Payload: []byte("first"), Remote: to},
+			{Payload: make([]byte, maxPayload+1), Remote: to}, // EMSGSIZE
+			{Payload: []byte("six"), Remote: netip.AddrPortFrom(netip.IPv6Loopback(), to.Port())},
+			{Payload: []byte("nobody")},
+			{Payload: []byte("last"), Remote: to},
+		}
+		send(t, client, msgs...)
+		for i, m := range msgs {
+			if m.TooLong != (i == 1) {
+				t.Errorf("message %d counts as too long: %v", i, m.TooLong)
+			}
+		}
 		got := receive(t, server.NewReader(), 2)
 		if string(got[0].Payload) != "first" || string(got[1].Payload) != "last" {
 			t.Errorf("got %q and %q", got[0].Payload, got[1].Payload)

@@ -64,6 +64,10 @@ type Message struct {
 
 	// ECN is the codepoint of RFC 3168: 0 Not-ECT, 1 ECT(1), 2 ECT(0), 3 CE.
 	ECN uint8
+
+	// TooLong is set by Send when the interface carries no datagrams of this size (EMSGSIZE): all or part of the message
+	// was dropped. An ICMP message is never the reason.
+	TooLong bool
 }
 
 // Datagrams returns how many datagrams m is.
