@@ -61,6 +61,20 @@ func TestNgtcp2AsksGodwit(t *testing.T) {
 						t.Errorf("the origin read %q", got)
 					}
 				})
+				for name, args := range map[string][]string{ // any order
+					"version 2": {"--version=v2"},
+					"version 2 is wanted and version 1 begins": {"--version=v1", "--available-versions=v2,v1", "--preferred-versions=v2,v1"},
+					"version 1 is wanted and version 2 begins": {"--version=v2", "--available-versions=v1,v2", "--preferred-versions=v1,v2"},
+					"a reserved version, then version 2":       {"--version=0x1a2a3a4a", "--preferred-versions=v2"},
+				} {
+					t.Run(name, func(t *testing.T) {
+						dir := newShare(t)
+						ask(t, dir, append(args, "127.0.0.1", s.port, s.url+"/hello")...)
+						if got := dir.read(t, "hello"); got != greeting {
+							t.Errorf("it read %q", got)
+						}
+					})
+				}
 				t.Run("a version that does not exist at first", func(t *testing.T) {
 					dir := newShare(t)
 					ask(t, dir, "--version=0x1a2a3a4a", "--preferred-versions=v1", "127.0.0.1", s.port, s.url+"/hello")

@@ -5,10 +5,12 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/godwit-net/godwit/congestion"
 	"github.com/godwit-net/godwit/internal/engine"
+	"github.com/godwit-net/godwit/internal/wire"
 )
 
 // Config tunes connections. Nil and the zero value both work: every field states its default. A Config is copied when it
@@ -67,6 +69,8 @@ type Config struct {
 	// connection has ended. A writer that fails is dropped, with one line in the log.
 	QLog func(QLogInfo) io.WriteCloser
 
+	Protocol
+
 	// Logger receives what an operator should know: a connection that panicked, a qlog that cannot be written. Default
 	// nil: slog.Default().
 	Logger *slog.Logger
@@ -83,6 +87,22 @@ const (
 	ECT1 = engine.ECT1
 	// NoECN marks nothing.
 	NoECN = engine.NoECN
+)
+
+// Protocol is the part of a Config that says which QUIC is spoken. Most programs leave it as it is.
+type Protocol struct {
+	// Versions are the versions of QUIC to speak, Version1 and Version2, the most wanted first. Dial begins with version 1 if
+	// it is among them, since every server knows it, and the server changes to what is wanted more without a further round
+	// trip if it can; otherwise Dial begins with the first, and tries once more when the server names another of them. A
+	// server speaks those that it has in common with a client and obeys the client's preference. Default: both, version 1 by
+	// preference.
+	Versions []uint32
+}
+
+// The versions of QUIC, for Config.Versions.
+const (
+	Version1 = wire.Version1 // RFC 9000
+	Version2 = wire.Version2 // RFC 9369
 )
 
 // QLogInfo says for which connection a qlog is wanted.
@@ -151,6 +171,12 @@ func (c *Config) withDefaults() (Config, error) {
 			*f = 0
 		}
 	}
+	for _, v := range out.Versions {
+		if !wire.IsKnownVersion(v) {
+			return out, fmt.Errorf("quic: Config.Versions has %#x, which is neither Version1 nor Version2", v)
+		}
+	}
+	out.Versions = slices.Clone(out.Versions)
 	if out.Logger == nil {
 		out.Logger = slog.Default()
 	}

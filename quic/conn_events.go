@@ -53,7 +53,7 @@ func (c *Conn) dispatch() {
 		case engine.EventTokenRemoved:
 			c.ep.removeToken(c, e.Token)
 		case engine.EventNewToken:
-			c.store.put(c.storeName, c.core.TakeToken())
+			c.store.put(tokenName(c.storeName, c.core.Stats().Version), c.core.TakeToken())
 		case engine.EventPathChanged:
 			c.path = c.core.Path()
 			c.moving.wake()

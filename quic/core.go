@@ -28,6 +28,7 @@ func (c *Conn) coreConfig(conf *Config, tlsConf *tls.Config) *engine.Config {
 		MaxConnWindow:    conf.MaxConnWindow,
 		MaxStreamsBidi:   count(conf.MaxStreams),
 		MaxStreamsUni:    count(conf.MaxUniStreams),
+		Versions:         conf.Versions,
 		Controller:       conf.Congestion,
 		MaxDatagramSize:  conf.MaxDatagramSize,
 		ECN:              conf.ECN,

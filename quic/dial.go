@@ -149,8 +149,19 @@ func resolve(ctx context.Context, addr string) (host string, remotes []netip.Add
 	return host, remotes, nil
 }
 
-// dial opens a connection to one address and waits for its handshake.
+// dial opens a connection to one address and waits for its handshake. When the server wants another version that we speak
+// too it begins anew with that one (RFC 9368, section 2.1), once: the second attempt follows no Version Negotiation packet.
 func (e *Endpoint) dial(ctx context.Context, remote netip.AddrPort, tlsConf *tls.Config, conf *Config) (*Conn, error) {
+	c, err := e.attempt(ctx, remote, tlsConf, conf, nil)
+	var other *VersionError
+	if errors.As(err, &other) && other.Common != 0 {
+		return e.attempt(ctx, remote, tlsConf, conf, other)
+	}
+	return c, err
+}
+
+// attempt opens a connection; after says how an earlier attempt ended, nil when there was none.
+func (e *Endpoint) attempt(ctx context.Context, remote netip.AddrPort, tlsConf *tls.Config, conf *Config, after *VersionError) (*Conn, error) {
 	began := clock()
 	fail := func(c *Conn, err error) error {
 		d := &DialError{Addr: remote.String(), Remote: remote, After: clock().Sub(began), Err: err}
@@ -171,21 +182,22 @@ func (e *Endpoint) dial(ctx context.Context, remote netip.AddrPort, tlsConf *tls
 		return nil, ErrClosed
 	}
 	e.count.dialled.Add(1)
-	if err := c.connect(ctx, tlsConf, conf); err != nil {
+	if err := c.connect(ctx, tlsConf, conf, after); err != nil {
 		return nil, fail(c, err)
 	}
 	return c, nil
 }
 
 // connect makes the core of a connection that we begin, sends its first flight and waits for the handshake.
-func (c *Conn) connect(ctx context.Context, tlsConf *tls.Config, conf *Config) (err error) {
+func (c *Conn) connect(ctx context.Context, tlsConf *tls.Config, conf *Config, after *VersionError) (err error) {
 	c.mu.Lock()
 	defer c.leave(&err)
 	now := c.now()
 	config := c.coreConfig(conf, tlsConf)
 	c.store = conf.TokenStore
 	c.storeName = net.JoinHostPort(tlsConf.ServerName, strconv.Itoa(int(c.path.Remote.Port())))
-	config.Token = c.store.take(c.storeName)
+	config.After = after
+	config.Token = c.store.take(tokenName(c.storeName, config.FirstVersion()))
 	core, err := engine.NewClient(now, config, c.path)
 	if err != nil {
 		c.end(err)
@@ -214,4 +226,13 @@ func route(ctx context.Context, remote netip.AddrPort) (netip.Addr, error) {
 	}
 	defer conn.Close()
 	return conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap(), nil
+}
+
+// tokenName is what the tokens of a server are kept under: "Clients MUST NOT use a session ticket or token from a QUIC
+// version 1 connection to initiate a QUIC version 2 connection, and vice versa." (RFC 9369, section 5)
+func tokenName(server string, version uint32) string {
+	if version == Version2 {
+		return server + " v2"
+	}
+	return server
 }

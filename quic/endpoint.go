@@ -129,6 +129,7 @@ func newEndpoint(local netip.AddrPort, tlsConf *tls.Config, c *Config) (*Endpoin
 	}
 	e.acceptor = engine.Acceptor{
 		Server:     tlsConf != nil,
+		Versions:   conf.Versions,
 		ResetKey:   secret.ResetKey(),
 		Tokens:     engine.Tokens{Key: secret.TokenKey(), Unix: epoch.Unix()},
 		Validation: engine.Validation(conf.AddressValidation),

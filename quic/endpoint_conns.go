@@ -128,7 +128,7 @@ func (e *Endpoint) remove(c *Conn) {
 		e.demux.RemoveToken(token)
 	}
 	c.ids, c.tokens, c.inbox, c.first = nil, nil, nil, nil
-	if e.own {
+	if e.own && len(e.conns) == 0 { // a second attempt in another version may be on
 		e.refusing, e.closed = true, true
 		_ = e.closeSockets() // ends the reader, which may be the one that runs this
 	}

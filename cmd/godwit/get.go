@@ -18,6 +18,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/godwit-net/godwit/quic"
 )
 
 const getUsage = "get [flags] URL"
@@ -35,6 +37,8 @@ type getOptions struct {
 	qlogDir string
 	output  string // "" or "-": stdout
 	timeout time.Duration
+
+	versions []uint32 // of QUIC; nil: what package quic begins with
 }
 
 // get fetches one URL over HTTP/3.
@@ -77,6 +81,7 @@ func parseGet(p process, args []string) (*getOptions, error) {
 	f.DurationVar(&o.timeout, "timeout", 30*time.Second, "how long to wait for the response to begin; 0 is for ever")
 	f.BoolVar(&o.fail, "fail", false, "exit with 1, and write no content, when the status is 400 or above")
 	f.BoolVar(&o.resume, "resume", false, "open a connection for a TLS ticket first, and fetch over a second one that resumes it")
+	f.Func("quic-version", "speak this `VERSION` of QUIC only, 1 or 2; otherwise 1, or 2 if the server wants it", o.setVersion)
 	f.BoolVar(&o.json, "json", false, "report as one JSON object: on stdout with -o, on stderr without")
 	urls, err := parseAround(p, f, args)
 	if err != nil {
@@ -133,6 +138,18 @@ func (o *getOptions) checkURL(text string) error {
 		}
 	}
 	o.url = u
+	return nil
+}
+
+func (o *getOptions) setVersion(s string) error {
+	switch s {
+	case "1":
+		o.versions = []uint32{quic.Version1}
+	case "2":
+		o.versions = []uint32{quic.Version2}
+	default:
+		return errors.New("want 1 or 2")
+	}
 	return nil
 }
 

@@ -35,7 +35,7 @@ type fetch struct {
 
 // newFetch opens the files of the log options.
 func newFetch(p process, o *getOptions) (*fetch, error) {
-	f := &fetch{getOptions: o, p: p, quic: &quic.Config{}}
+	f := &fetch{getOptions: o, p: p, quic: &quic.Config{Protocol: quic.Protocol{Versions: o.versions}}}
 	if o.qlogDir != "" {
 		if err := os.MkdirAll(o.qlogDir, 0o777); err != nil {
 			return nil, fmt.Errorf("--qlog %s: %w", o.qlogDir, withoutPath(err))

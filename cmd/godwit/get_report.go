@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/godwit-net/godwit/quic"
 )
 
 // report is what get measured: times are milliseconds since the fetch began, sizes are bytes.
@@ -54,8 +56,16 @@ func (f *fetch) describeConn() {
 	r.Version, r.ALPN, r.Resumed = stats.Version, stats.ALPN, stats.Resumed
 	r.TLS, r.Cipher = tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite)
 	r.Handshake = ms(stats.Handshake)
-	f.verbosef("* connected to %s over UDP, QUIC version %d (0x%08x), ALPN %s", r.Remote, r.Version, r.Version, r.ALPN)
+	f.verbosef("* connected to %s over UDP, QUIC version %s (0x%08x), ALPN %s", r.Remote, versionName(r.Version), r.Version, r.ALPN)
 	f.verbosef("* %s %s, certificate %s, resumed: %s", r.TLS, r.Cipher, f.certificate(state), yesNo(r.Resumed))
+}
+
+// versionName is what a QUIC version is called, which in the case of version 2 is not its number.
+func versionName(v uint32) string {
+	if v == quic.Version2 {
+		return "2"
+	}
+	return fmt.Sprint(v)
 }
 
 // certificate says whose certificate it is, and whether it was checked.

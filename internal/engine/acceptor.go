@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"slices"
+
 	"github.com/godwit-net/godwit/internal/instant"
 	"github.com/godwit-net/godwit/internal/seal"
 	"github.com/godwit-net/godwit/internal/wire"
@@ -38,9 +40,10 @@ const (
 
 // Incoming is a connection that a client wants, as its first datagram tells it.
 type Incoming struct {
-	Path  Path
-	DstID wire.ConnID // random, chosen by the client, or after a Retry packet by the Acceptor
-	SrcID wire.ConnID
+	Path    Path
+	Version uint32      // of its first packet; 0: version 1
+	DstID   wire.ConnID // random, chosen by the client, or after a Retry packet by the Acceptor
+	SrcID   wire.ConnID
 
 	Validated bool        // a token has proved that the client is at its address
 	Retried   bool        // the token was a Retry packet's, and
@@ -50,7 +53,8 @@ type Incoming struct {
 // An Acceptor judges datagrams that belong to no connection: some begin one, some are answered without keeping any
 // state, the rest is dropped. The zero value refuses connections but still answers with stateless resets.
 type Acceptor struct {
-	Server     bool // whether clients may connect
+	Server     bool     // whether clients may connect
+	Versions   []uint32 // those that they may begin with; nil: all that are known here
 	ResetKey   seal.ResetKey
 	Tokens     Tokens
 	Validation Validation
@@ -77,7 +81,7 @@ func (a *Acceptor) Receive(now instant.Time, d Datagram, reply []byte, random ui
 		return Verdict{Reason: DropGarbage}
 	case !a.Server:
 		return Verdict{Reason: DropStranger}
-	case h.Type == wire.PacketInvalid:
+	case !slices.Contains(versionsOrDefault(a.Versions), h.Version):
 		return a.negotiate(d, h, reply, random)
 	case !h.Fixed && len(h.Token) == 0:
 		// RFC 9000, section 17.2: packets without the fixed bit "are not valid packets in this version and MUST be discarded."
@@ -100,12 +104,19 @@ func (a *Acceptor) negotiate(d Datagram, h wire.LongHeader, reply []byte, random
 	if len(d.Payload) < wire.MinInitialSize {
 		return Verdict{Reason: DropSmall}
 	}
-	b := wire.AppendVersionNegotiation(reply[:0], byte(random), h.SrcID, h.DstID, []uint32{wire.Version1, greaseVersion(random)})
+	b := wire.AppendVersionNegotiation(reply[:0], byte(random), h.SrcID, h.DstID, a.offered(random))
 	return Verdict{Kind: Reply, Size: len(b)}
 }
 
-// greaseVersion makes a reserved version, so that clients learn to ignore what they do not know (RFC 9000, section 15).
-func greaseVersion(random uint64) uint32 { return uint32(random>>8)&0xf0f0f0f0 | 0x0a0a0a0a }
+// offered is what a Version Negotiation packet lists: what we speak, and at either end of it a reserved version, so that
+// clients learn to ignore what they do not know (RFC 9000, section 15).
+func (a *Acceptor) offered(random uint64) []uint32 {
+	reserved := wire.ReservedVersion(uint32(random >> 8))
+	if random&0x40 != 0 {
+		return append([]uint32{reserved}, versionsOrDefault(a.Versions)...)
+	}
+	return append(slices.Clone(versionsOrDefault(a.Versions)), reserved)
+}
 
 // resetStateless answers a packet of a connection that we must have had and lost.
 //

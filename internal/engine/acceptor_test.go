@@ -65,8 +65,17 @@ func TestVersionNegotiationSaysWhatWeSpeak(t *testing.T) {
 		t.Fatalf("the answer is %+v", h)
 	}
 	versions, ok := wire.ConsumeVersions(reply[:got.Size])
-	if !ok || len(versions) != 2 || versions[0] != wire.Version1 || versions[1]&0x0f0f0f0f != 0x0a0a0a0a {
+	if !ok || len(versions) != 3 || versions[0] != wire.Version1 || versions[1] != wire.Version2 || !wire.IsReservedVersion(versions[2]) {
 		t.Errorf("it lists %#x", versions)
+	}
+	v.Versions = []uint32{wire.Version2}
+	got = v.Receive(1e9, Datagram{Payload: stranger(wire.PacketInitial, wire.Version1, "original", 1200)}, reply, 1<<40|0x40)
+	if versions, _ = wire.ConsumeVersions(reply[:got.Size]); len(versions) != 2 || versions[1] != wire.Version2 {
+		t.Errorf("a server of version 2 alone lists %#x", versions)
+	}
+	got = v.Receive(1e9, Datagram{Payload: stranger(wire.PacketInitial, wire.Version2, "original", 1200)}, reply, 1<<40)
+	if got.Kind != Accept || got.Incoming.Version != wire.Version2 {
+		t.Errorf("and does with version 2 %+v", got)
 	}
 }
 

@@ -13,6 +13,15 @@ type Tokens struct {
 	Unix int64
 }
 
+// key returns the key of the tokens of a version. RFC 9369, section 5: "Servers MUST validate the originating version of any
+// session ticket or token and not accept one issued from a different version."
+func (t *Tokens) key(version uint32) seal.TokenKey {
+	if version == wire.Version2 {
+		return t.Key.Version2()
+	}
+	return t.Key
+}
+
 func (t *Tokens) time(now instant.Time) int64 { return t.Unix + int64(now)/1e9 }
 
 // Validation is when a client without a good token has to prove its address, by coming back with the token of a Retry
@@ -38,19 +47,20 @@ func (a *Acceptor) mustValidate() bool {
 
 // begin judges the Initial packet h of a client that may connect.
 func (a *Acceptor) begin(now instant.Time, d Datagram, h wire.LongHeader, reply []byte, random uint64) Verdict {
-	in := Incoming{Path: d.Path, DstID: wire.MakeConnID(h.DstID), SrcID: wire.MakeConnID(h.SrcID)}
+	in := Incoming{Path: d.Path, DstID: wire.MakeConnID(h.DstID), SrcID: wire.MakeConnID(h.SrcID), Version: h.Version}
+	key := a.Tokens.key(h.Version)
 	unix := a.Tokens.time(now)
-	switch a.Tokens.Key.Kind(unix, h.Token) {
+	switch key.Kind(unix, h.Token) {
 	case seal.RetryKind:
 		t := seal.RetryToken{Client: d.Path.Remote, Retry: h.DstID}
-		if !a.Tokens.Key.OpenRetryToken(unix, h.Token, &t) {
+		if !key.OpenRetryToken(unix, h.Token, &t) {
 			return a.refuseToken(d, h, reply)
 		}
 		in.Validated, in.Retried, in.Original = true, true, wire.MakeConnID(t.Original)
 	case seal.NewKind:
 		// RFC 9000, section 8.1.3: "If the token is invalid, then the server SHOULD proceed as if the client did not have a
 		// validated address, including potentially sending a Retry packet."
-		in.Validated = a.Tokens.Key.OpenNewToken(unix, h.Token, d.Path.Remote.Addr()) && a.spent.add(seal.TokenNonce(h.Token))
+		in.Validated = key.OpenNewToken(unix, h.Token, d.Path.Remote.Addr()) && a.spent.add(seal.TokenNonce(h.Token))
 	}
 	if !in.Validated && a.mustValidate() {
 		return a.retry(unix, d, h, reply, random)
@@ -72,9 +82,9 @@ func (a *Acceptor) retry(unix int64, d Datagram, h wire.LongHeader, reply []byte
 		// by the client."
 		src[0] ^= 1
 	}
-	token := a.Tokens.Key.RetryToken(unix, seal.RetryToken{Client: d.Path.Remote, Original: h.DstID, Retry: src[:]}, random)
-	b := wire.AppendRetry(reply[:0], h.SrcID, src[:], token)
-	tag := seal.RetryTag(h.DstID, b)
+	token := a.Tokens.key(h.Version).RetryToken(unix, seal.RetryToken{Client: d.Path.Remote, Original: h.DstID, Retry: src[:]}, random)
+	b := wire.AppendRetryOf(reply[:0], h.Version, h.SrcID, src[:], token)
+	tag := seal.Of(h.Version).RetryTag(h.DstID, b)
 	return Verdict{Kind: Reply, Reason: AnswerRetry, Size: len(append(b, tag[:]...))}
 }
 
@@ -87,7 +97,7 @@ func (a *Acceptor) retry(unix int64, d Datagram, h wire.LongHeader, reply []byte
 // Instead, the server SHOULD immediately close (Section 10.2) the connection with an INVALID_TOKEN error. Note that a server
 // has not established any state for the connection at this point and so does not enter the closing period."
 func (a *Acceptor) refuseToken(d Datagram, h wire.LongHeader, reply []byte) Verdict {
-	client, server := seal.Initial(h.DstID)
+	client, server := seal.Of(h.Version).Initial(h.DstID)
 	pkt := d.Payload[:h.Size]
 	truncated, pnLen, ok := client.Unprotect(pkt, h.PNOffset)
 	if ok {
@@ -97,7 +107,7 @@ func (a *Acceptor) refuseToken(d Datagram, h wire.LongHeader, reply []byte) Verd
 		return Verdict{Reason: DropGarbage}
 	}
 	b, lengthAt := wire.AppendLongHeader(reply[:0], wire.LongHeader{
-		Type: wire.PacketInitial, Version: wire.Version1, DstID: h.SrcID, SrcID: h.DstID,
+		Type: wire.PacketInitial, Version: h.Version, DstID: h.SrcID, SrcID: h.DstID,
 	}, 0, 1)
 	pnOffset := len(b) - 1
 	b = wire.AppendConnectionClose(b, wire.ConnectionClose{Code: uint64(wire.InvalidToken), Reason: []byte("the Retry token is not good")})

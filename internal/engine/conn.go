@@ -41,7 +41,7 @@ type Conn struct {
 	paceAt  instant.Time // when the pacer, which stopped the last Compose, lets more out
 	stats   Stats
 	ranges  rangeScratch
-	version uint32
+	version versionState
 }
 
 // space is what there is of each packet number space (RFC 9000, section 12.3).
@@ -55,6 +55,8 @@ type space struct {
 // NewClient starts a connection to the server at p.Remote. The first datagrams are ready to be composed.
 func NewClient(now instant.Time, config *Config, p Path) (*Conn, error) {
 	c := newConn(now, config, p)
+	c.version.original = c.config.FirstVersion()
+	c.version.current = c.version.original
 	original := c.randomID()
 	c.ids.initClient(c, original)
 	c.installInitialKeys(original.Bytes())
@@ -70,6 +72,8 @@ func NewClient(now instant.Time, config *Config, p Path) (*Conn, error) {
 func NewServer(now instant.Time, config *Config, in Incoming) (*Conn, error) {
 	c := newConn(now, config, in.Path)
 	c.server = true
+	c.version.original = max(in.Version, wire.Version1)
+	c.version.current = c.version.original
 	c.ids.initServer(c, in)
 	c.installInitialKeys(in.DstID.Bytes())
 	c.startTrace(now, c.ids.original)
@@ -79,7 +83,7 @@ func NewServer(now instant.Time, config *Config, in Incoming) (*Conn, error) {
 }
 
 func newConn(now instant.Time, config *Config, p Path) *Conn {
-	c := &Conn{config: config.withDefaults(), now: now, version: wire.Version1}
+	c := &Conn{config: config.withDefaults(), now: now}
 	c.ids.resetKey = c.config.ResetKey
 	c.rand = rand.NewChaCha8(c.config.Seed)
 	c.peer = wire.DefaultTransportParams()

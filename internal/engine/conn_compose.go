@@ -237,7 +237,7 @@ func (c *Conn) openPacket(d *datagram, space wire.Space) bool {
 		out := wire.AppendShortHeader(d.buf, c.ids.destination(d), c.phase.phase, number, p.pnLen)
 		return c.openGreased(d, p, out, 0)
 	}
-	h := wire.LongHeader{Type: wire.PacketInitial, Version: c.version, DstID: c.ids.remote[0].id.Bytes(), SrcID: c.ids.local[0].id.Bytes()}
+	h := wire.LongHeader{Type: wire.PacketInitial, Version: c.version.current, DstID: c.ids.remote[0].id.Bytes(), SrcID: c.ids.local[0].id.Bytes()}
 	p.typ = wire.PacketInitial
 	if space == wire.HandshakeSpace {
 		p.typ, h.Type = wire.PacketHandshake, wire.PacketHandshake

@@ -77,17 +77,16 @@ func (c *Conn) startHandshake(now instant.Time) error {
 	p.ActiveConnIDLimit = maxRemoteIDs
 	p.GreaseQUICBit = true
 	c.ids.fillParams(c, p)
-	encoded := p.AppendTo(nil, c.rand.Uint64())
 
 	h := &c.shake
 	h.started = now
 	h.deadline = now.Add(c.config.HandshakeTimeout)
 	if c.server {
-		h.tls = handshake.NewServer(c.config.TLS, encoded)
+		h.tls = handshake.NewServer(c.config.TLS, nil) // the parameters depend on the client's
 	} else {
-		h.tls = handshake.NewClient(c.config.TLS, encoded)
+		h.tls = handshake.NewClient(c.config.TLS, c.encodeParams(now))
 	}
-	c.trace.ParametersSet(now, "local", traceParams(p))
+	h.tls.SetVersion(c.version.original)
 	if err := h.tls.Start(); err != nil {
 		return err
 	}
@@ -95,6 +94,13 @@ func (c *Conn) startHandshake(now instant.Time) error {
 		return err
 	}
 	return nil
+}
+
+// encodeParams encodes our transport parameters, which are final now.
+func (c *Conn) encodeParams(now instant.Time) []byte {
+	c.params.Versions = c.versionInfo()
+	c.trace.ParametersSet(now, "local", traceParams(&c.params))
+	return c.params.AppendTo(nil, c.rand.Uint64())
 }
 
 // maxReceivePayload is the largest UDP payload we take: all of them.
@@ -112,6 +118,7 @@ func (c *Conn) handleCrypto(now instant.Time, space wire.Space, f wire.Crypto) *
 	if err := in.store(&c.pool, f.Offset, f.Data); err != nil {
 		return err
 	}
+	c.settleVersion()
 	level := levelOf[space]
 	for in.contiguous() > in.read {
 		b := in.buf.view(in.read, int(in.contiguous()-in.read))
@@ -168,6 +175,10 @@ func (c *Conn) pumpHandshake(now instant.Time) *TransportError {
 			}
 			continue
 		}
+		if e.Kind == handshake.NeedParams {
+			c.shake.tls.SetParams(c.encodeParams(now))
+			continue
+		}
 		if e.Kind == handshake.Done {
 			c.handshakeDone(now)
 			continue
@@ -189,7 +200,8 @@ func (c *Conn) pumpHandshake(now instant.Time) *TransportError {
 
 // installInitialKeys derives the keys of Initial packets from the client's first destination connection ID.
 func (c *Conn) installInitialKeys(id []byte) {
-	client, server := seal.Initial(id)
+	c.version.keyID = wire.MakeConnID(id)
+	client, server := seal.Of(c.version.current).Initial(id)
 	s := &c.spaces[wire.InitialSpace]
 	s.read, s.write = server, client
 	if c.server {
@@ -199,7 +211,7 @@ func (c *Conn) installInitialKeys(id []byte) {
 
 // installKeys takes a secret that TLS has agreed on.
 func (c *Conn) installKeys(now instant.Time, space wire.Space, e handshake.Event) *TransportError {
-	keys, err := seal.New(e.Suite, e.Secret)
+	keys, err := seal.Of(c.version.current).New(e.Suite, e.Secret)
 	if err != nil {
 		return &TransportError{Code: wire.InternalError, Reason: err.Error(), Cause: err}
 	}
@@ -230,7 +242,11 @@ func (c *Conn) handlePeerParams(now instant.Time, encoded []byte) *TransportErro
 	if err := c.ids.checkParams(c, &p); err != nil {
 		return err
 	}
+	if err := c.negotiateVersion(now, p.Versions); err != nil {
+		return err
+	}
 	// What TLS gave is its own and overwritten: keep what outlives this call.
+	p.Versions = wire.VersionInfo{}
 	p.OriginalDstID, p.InitialSrcID, p.RetrySrcID = nil, bytes.Clone(p.InitialSrcID), nil
 	c.peer = p
 	c.flow.max = p.InitialMaxData
@@ -302,6 +318,9 @@ func (c *Conn) discardSpace(now instant.Time, space wire.Space) {
 	s.crypto.out.buf.release(&c.pool)
 	s.crypto.in.buf.release(&c.pool)
 	*s = spaceDiscarded
+	if space == wire.InitialSpace {
+		c.version.other = initialKeys{}
+	}
 	c.ledger.DropSpace(now, space)
 	c.trace.KeyDiscarded(now, space.String())
 }

@@ -79,6 +79,10 @@ func (c *Conn) receiveLong(now instant.Time, d Datagram, b []byte) int {
 		c.drop(now, h.Type.String(), "unknown_connection_id", n)
 		return n
 	}
+	if !c.takesVersion(h) {
+		c.drop(now, h.Type.String(), "unexpected_version", n)
+		return n
+	}
 	if c.ids.adopted && !c.ids.isPeerFirst(h.SrcID) && (h.Type == wire.PacketInitial || h.Type == wire.PacketHandshake) {
 		// RFC 9000, section 7.2: "if subsequent Initial packets include a different Source Connection ID, they MUST be
 		// discarded." Handshake packets have no better reason to.
@@ -146,20 +150,32 @@ func (c *Conn) receiveProtected(now instant.Time, d Datagram, b []byte, in incom
 		c.keepForLater(now, d, b, in, s.discarded)
 		return
 	}
+	read := s.read
+	if in.typ == wire.PacketInitial {
+		if read = c.initialRead(in.header.Version); read == nil {
+			c.drop(now, in.typ.String(), "key_unavailable", len(b))
+			return
+		}
+	}
 	pnOffset := in.header.PNOffset
 	if in.typ == wire.Packet1RTT {
 		pnOffset = 1 + LocalIDLen
 	}
-	truncated, pnLen, ok := s.read.Unprotect(b, pnOffset)
+	truncated, pnLen, ok := read.Unprotect(b, pnOffset)
 	if !ok {
 		c.drop(now, in.typ.String(), "payload_decrypt_error", len(b))
 		return
 	}
 	number := wire.DecodePacketNumber(s.acks.largest, truncated, pnLen)
-	payload, err := c.open(now, s, b, pnOffset+pnLen, number, in.typ)
-	if err != nil {
-		c.fail(now, err)
-		return
+	var payload []byte
+	if in.typ == wire.Packet1RTT {
+		var err *TransportError
+		if payload, err = c.openPhase(now, s, b, pnOffset+pnLen, number); err != nil {
+			c.fail(now, err)
+			return
+		}
+	} else if inside, ok := read.Open(b, pnOffset+pnLen, number); ok {
+		payload = inside
 	}
 	if payload == nil {
 		if in.typ != wire.Packet1RTT || !c.receiveStatelessReset(now, b) {
@@ -176,18 +192,6 @@ func (c *Conn) receiveProtected(now instant.Time, d Datagram, b []byte, in incom
 		return
 	}
 	c.receiveOpened(now, d, opened{incoming: in, number: number, payload: payload, size: len(b)})
-}
-
-// open decrypts a packet with the keys that apply; nil: it is not authentic.
-func (c *Conn) open(now instant.Time, s *space, b []byte, hdrLen int, number int64, typ wire.PacketType) ([]byte, *TransportError) {
-	if typ == wire.Packet1RTT {
-		return c.openPhase(now, s, b, hdrLen, number)
-	}
-	payload, ok := s.read.Open(b, hdrLen, number)
-	if !ok {
-		return nil, nil
-	}
-	return payload, nil
 }
 
 // reservedBits checks the bits that header protection covers.
@@ -227,6 +231,7 @@ func (c *Conn) receiveOpened(now instant.Time, d Datagram, p opened) {
 	}
 	if p.typ == wire.PacketInitial && !c.server {
 		c.ids.adoptServerID(p.header.SrcID)
+		c.observeVersion(p.header.Version)
 	}
 	newest := p.number > c.spaces[p.space].acks.largest
 	if err := c.handleFrames(now, d, &p); err != nil {
@@ -305,17 +310,22 @@ func (c *Conn) receiveVersionNegotiation(now instant.Time, h wire.LongHeader, b 
 	// RFC 9000, section 6.2: "A client MUST discard any Version Negotiation packet if it has received and successfully
 	// processed any other packet" and "MUST discard a Version Negotiation packet that lists the QUIC version selected by
 	// the client."
-	if c.server || !ok || c.stats.PacketsReceived > 0 || c.ids.wasRetry || !c.ids.isOriginal(h.SrcID) {
+	//
+	// RFC 9368, section 4: "A client that makes a connection attempt based on information received from a Version
+	// Negotiation packet MUST ignore any Version Negotiation packets it receives in response to that connection attempt."
+	if c.server || !ok || c.config.After != nil || c.stats.PacketsReceived > 0 || c.ids.wasRetry || !c.ids.isOriginal(h.SrcID) {
 		c.drop(now, h.Type.String(), "unexpected_packet", len(b))
 		return
 	}
 	for _, v := range versions {
-		if v == c.version {
+		if v == c.version.original {
 			c.drop(now, h.Type.String(), "unexpected_version", len(b))
 			return
 		}
 	}
-	c.drain(now, &VersionError{Ours: []uint32{c.version}, Theirs: versions})
+	c.drain(now, &VersionError{
+		Ours: c.config.Versions, Theirs: versions, Common: selectVersion(c.config.Versions, versions),
+	})
 }
 
 // receiveRetry takes a Retry packet: the server wants proof of our address.
@@ -331,7 +341,7 @@ func (c *Conn) receiveRetry(now instant.Time, h wire.LongHeader, b []byte) {
 		c.drop(now, "retry", "unexpected_packet", len(b))
 		return
 	}
-	tag := seal.RetryTag(c.ids.original.Bytes(), b[:len(b)-16])
+	tag := seal.Of(c.version.original).RetryTag(c.ids.original.Bytes(), b[:len(b)-16])
 	if !bytes.Equal(tag[:], b[len(b)-16:]) {
 		c.drop(now, "retry", "payload_decrypt_error", len(b))
 		return

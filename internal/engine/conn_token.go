@@ -21,7 +21,7 @@ func (s *tokenState) offer(c *Conn, now instant.Time) {
 		return
 	}
 	t := c.config.Tokens
-	s.token = t.Key.NewToken(t.time(now), c.path.Remote.Addr(), c.rand.Uint64())
+	s.token = t.key(c.version.current).NewToken(t.time(now), c.path.Remote.Addr(), c.rand.Uint64())
 	s.send.set()
 }
 

@@ -45,6 +45,11 @@ type Config struct {
 	// arrives there. Zero: nowhere else.
 	PreferredV4, PreferredV6 netip.AddrPort
 
+	// Versions are the versions of QUIC spoken, the most wanted first: {1, 2} when there is none. A client begins with
+	// version 1 if it is among them, otherwise with the first; a server obeys the client's preference.
+	Versions []uint32
+	After    *VersionError // a client: how the attempt that this one follows ended; it begins with After.Common
+
 	// MaxDatagramSize is the largest UDP payload that path MTU discovery tries, in bytes; default 1452. With 1200, the least,
 	// there is no discovery.
 	MaxDatagramSize int
@@ -85,6 +90,7 @@ func (c Config) withDefaults() Config {
 		c.MaxDatagramSize = defaultMaxDatagramSize
 	}
 	c.MaxDatagramSize = max(c.MaxDatagramSize, minDatagramSize)
+	c.Versions = versionsOrDefault(c.Versions)
 	if c.Controller == nil {
 		c.Controller = func(mss int) congestion.Controller { return congestion.NewCubic(mss) }
 	}

@@ -65,10 +65,16 @@ func (e *StreamError) Error() string {
 	return fmt.Sprintf("quic: %s cancelled stream %d with code %#x", who, e.Stream, e.Code)
 }
 
-// VersionError says that client and server speak no version in common.
-type VersionError struct{ Ours, Theirs []uint32 }
+// VersionError says that the server does not speak the version that a client began with.
+type VersionError struct {
+	Ours, Theirs []uint32
+	Common       uint32 // the version to try instead; 0: there is none in common
+}
 
 func (e *VersionError) Error() string {
+	if e.Common != 0 {
+		return fmt.Sprintf("quic: the server wants version %#x", e.Common)
+	}
 	return fmt.Sprintf("quic: no version in common: we speak %#x, the server %#x", e.Ours, e.Theirs)
 }
 

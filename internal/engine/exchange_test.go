@@ -48,7 +48,39 @@ type exchange struct {
 	header   func(h *wire.LongHeader) // changes the long headers of the peer's packets; nil: none
 	reserved byte                     // bits set in the first byte of the peer's packets
 	unfixed  bool                     // the fixed bit of the peer's packets is 0, but for a client's first
+	version  uint32                   // of the packets the peer sends
+	readable uint32                   // the version whose Initial packets read[0] opens
+	heard    []heardHeader            // the long headers of the connection's packets
+	original wire.ConnID              // what the keys of Initial packets derive from
 	tolerant bool                     // what the connection sends may be nonsense to TLS
+}
+
+// heardHeader is what a long header of the connection's said.
+type heardHeader struct {
+	typ     wire.PacketType
+	version uint32
+}
+
+// speak has the peer send packets of a version from now on.
+func (x *exchange) speak(version uint32) {
+	x.version = version
+	client, server := seal.Of(version).Initial(x.original.Bytes())
+	if x.write[0] = server; x.server {
+		x.write[0] = client
+	}
+}
+
+// understand readies the peer for an Initial packet of a version. A client among the peers answers in kind.
+func (x *exchange) understand(version uint32) {
+	if version == x.readable {
+		return
+	}
+	x.readable = version
+	client, server := seal.Of(version).Initial(x.original.Bytes())
+	if x.read[0] = client; x.server {
+		x.read[0] = server
+		x.speak(version)
+	}
 }
 
 // sentFrame is a frame the connection sent.
@@ -67,7 +99,7 @@ func withParams(f func(*wire.TransportParams)) option {
 }
 
 func newExchange(t *testing.T, server bool, opts ...option) *exchange {
-	x := &exchange{t: t, now: 1e9, server: server, buf: make([]byte, 64<<10), acking: true}
+	x := &exchange{t: t, now: 1e9, server: server, version: wire.Version1, readable: wire.Version1, buf: make([]byte, 64<<10), acking: true}
 	t.Cleanup(func() {
 		if t.Failed() || testing.Verbose() {
 			t.Log("\n  " + strings.Join(x.story, "\n  "))
@@ -89,10 +121,10 @@ func newExchange(t *testing.T, server bool, opts ...option) *exchange {
 		config.TLS = serverTLS()
 		x.path = Path{Local: serverAddr, Remote: clientAddr}
 		original := wire.MakeConnID([]byte("original"))
-		x.dst = original
-		c, s := seal.Initial(original.Bytes())
+		x.dst, x.original = original, original
+		c, s := seal.Of(x.version).Initial(original.Bytes())
 		x.read[0], x.write[0] = s, c
-		conn, err := NewServer(x.now, config, Incoming{Path: x.path, DstID: original, SrcID: x.src})
+		conn, err := NewServer(x.now, config, Incoming{Path: x.path, DstID: original, SrcID: x.src, Version: x.version})
 		x.start(conn, err)
 		x.peer = handshake.NewClient(clientTLS(), p.AppendTo(nil, 1))
 	} else {
@@ -101,6 +133,7 @@ func newExchange(t *testing.T, server bool, opts ...option) *exchange {
 		conn, err := NewClient(x.now, config, x.path)
 		x.start(conn, err)
 		original := conn.ids.original
+		x.original = original
 		p.OriginalDstID = original.AppendTo(nil)
 		c, s := seal.Initial(original.Bytes())
 		x.read[0], x.write[0] = c, s
@@ -131,7 +164,7 @@ func (x *exchange) pump() {
 		space, _ := spaceOf(e.Level)
 		switch e.Kind {
 		case handshake.ReadKeys, handshake.WriteKeys:
-			k, err := seal.New(e.Suite, e.Secret)
+			k, err := seal.Of(x.version).New(e.Suite, e.Secret)
 			if err != nil {
 				x.t.Fatal(err)
 			}
@@ -227,7 +260,7 @@ func (x *exchange) packetNumbered(space wire.Space, number int64, frames ...[]by
 	if space == wire.HandshakeSpace {
 		typ = wire.PacketHandshake
 	}
-	h := wire.LongHeader{Type: typ, Version: wire.Version1, DstID: x.dst.Bytes(), SrcID: x.src.Bytes()}
+	h := wire.LongHeader{Type: typ, Version: x.version, DstID: x.dst.Bytes(), SrcID: x.src.Bytes()}
 	if x.header != nil {
 		x.header(&h)
 	}
@@ -324,9 +357,12 @@ func (x *exchange) hear(b []byte) {
 			if n < 0 {
 				x.t.Fatal("the connection sent a malformed long header")
 			}
+			x.heard = append(x.heard, heardHeader{h.Type, h.Version})
 			space = wire.InitialSpace
 			if h.Type == wire.PacketHandshake {
 				space = wire.HandshakeSpace
+			} else {
+				x.understand(h.Version)
 			}
 			if x.server {
 				x.dst = wire.MakeConnID(h.SrcID)

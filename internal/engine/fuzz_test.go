@@ -15,6 +15,8 @@ func FuzzDatagram(f *testing.F) {
 	f.Add([]byte{0xf0, 0, 0, 0, 1, 0, 0, 1, 2, 3}, uint8(15))
 	f.Add([]byte{0x80, 0, 0, 0, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2, 3, 4}, uint8(6))
 	f.Add(append([]byte{0xe3, 0, 0, 0, 1, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x40, 40}, make([]byte, 40)...), uint8(5))
+	f.Add([]byte{0xd0, 0x6b, 0x33, 0x43, 0xcf, 8, 1, 2, 3, 4, 5, 6, 7, 8, 5, 0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0, 0x40, 40}, uint8(12))
+	f.Add(append([]byte{0xf0, 0x6b, 0x33, 0x43, 0xcf, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x40, 40}, make([]byte, 40)...), uint8(5))
 	f.Fuzz(func(t *testing.T, b []byte, how uint8) {
 		server, confirmed, addressed, large := how&1 != 0, how&2 != 0, how&4 != 0, how&8 != 0
 		x := newExchange(t, server)
@@ -108,7 +110,7 @@ func (x *exchange) checkInvariants() {
 	x.t.Helper()
 	c := x.conn
 	if e, ok := c.Err().(*TransportError); ok && !e.Remote {
-		if e.Code > wire.NoViablePath && (e.Code < 0x100 || e.Code > 0x1ff) {
+		if e.Code > wire.VersionNegotiationError && (e.Code < 0x100 || e.Code > 0x1ff) {
 			x.t.Fatalf("closed with a code that RFC 9000, section 20.1 does not have: %v", e)
 		}
 	}
@@ -151,6 +153,7 @@ func (x *exchange) checkInvariants() {
 func FuzzAcceptor(f *testing.F) {
 	f.Add([]byte{0xc0, 0, 0, 0, 1, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0}, true, true)
 	f.Add([]byte{0xc0, 1, 2, 3, 4, 255, 1, 2}, true, true)
+	f.Add([]byte{0xd0, 0x6b, 0x33, 0x43, 0xcf, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0}, true, true)
 	f.Add([]byte{0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, true, true)
 	f.Add(append([]byte{0x40}, make([]byte, 30)...), false, false)
 	reply := make([]byte, 2048)

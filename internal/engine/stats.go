@@ -38,7 +38,7 @@ type Stats struct {
 func (c *Conn) Stats() Stats {
 	s := c.stats
 	s.KeyUpdates = int64(c.phase.updates)
-	s.Version = c.version
+	s.Version = c.version.current
 	s.Handshake = c.shake.took()
 	s.RTT = c.ledger.RTT()
 	s.Window, s.InFlight, s.PTOCount = c.ledger.Window(), c.ledger.InFlight(), c.ledger.PTOCount()

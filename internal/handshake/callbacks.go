@@ -56,8 +56,12 @@ func (h *Handshake) wrap(conf *tls.Config) *tls.Config {
 	c.MinVersion = max(c.MinVersion, tls.VersionTLS13)
 	if h.server {
 		h.wrapServer(c)
+		h.scopeTickets(c)
 	} else {
 		h.wrapClient(c)
+		if c.ClientSessionCache != nil {
+			c.ClientSessionCache = sessionCache{c.ClientSessionCache, h}
+		}
 	}
 	h.wrapVerification(c)
 	return c

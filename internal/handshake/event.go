@@ -39,6 +39,7 @@ const (
 	WriteKeys                       // Level, Suite, Secret: keys that seal ours
 	Data                            // Level, Data: bytes for CRYPTO frames
 	PeerParams                      // Data: the peer's transport parameters, encoded; not authentic before Done
+	NeedParams                      // a server made without parameters: SetParams is due now
 	Done                            // the handshake is complete (RFC 9001, section 4.1.1), not yet confirmed
 )
 
@@ -52,6 +53,8 @@ func (k EventKind) String() string {
 		return "Data"
 	case PeerParams:
 		return "PeerParams"
+	case NeedParams:
+		return "NeedParams"
 	case Done:
 		return "Done"
 	}

@@ -22,6 +22,9 @@ type Handshake struct {
 	server bool
 	path   path
 
+	version   uint32 // of QUIC; see SetVersion
+	perClient bool   // a server: the application chooses a Config for each client
+
 	started    bool
 	complete   bool // TLS says the handshake is complete
 	told       bool // Done was delivered
@@ -44,11 +47,21 @@ func NewClient(conf *tls.Config, params []byte) *Handshake {
 }
 
 // NewServer returns a server's Handshake; see NewClient. The Configs that conf.GetConfigForClient returns are treated alike.
+// With params nil they may depend on the client's: NeedParams asks for them after PeerParams.
 func NewServer(conf *tls.Config, params []byte) *Handshake {
 	h := &Handshake{server: true}
 	h.quic = tls.QUICServer(&tls.QUICConfig{TLSConfig: h.prepare(conf)})
-	h.quic.SetTransportParameters(params)
+	if params != nil {
+		h.quic.SetTransportParameters(params)
+	}
 	return h
+}
+
+// SetParams answers NeedParams with the encoding of our transport parameters, and goes on with the handshake.
+func (h *Handshake) SetParams(params []byte) {
+	if h.started && !h.closed && h.err == nil {
+		h.quic.SetTransportParameters(params)
+	}
 }
 
 // SetPath says between which addresses the connection runs, for callbacks: they find them in ClientHelloInfo.Conn, of which
@@ -112,6 +125,8 @@ func (h *Handshake) Next() (e Event, ok bool) {
 			return Event{Kind: Data, Level: Level(q.Level), Data: q.Data}, true
 		case tls.QUICTransportParameters:
 			return Event{Kind: PeerParams, Data: q.Data}, true
+		case tls.QUICTransportParametersRequired:
+			return Event{Kind: NeedParams}, true
 		case tls.QUICHandshakeDone:
 			h.complete = true // crypto/tls hands out the last read key after this
 		case tls.QUICErrorEvent:
@@ -145,7 +160,11 @@ func (h *Handshake) SendTicket() error {
 		return nil
 	}
 	h.ticketSent = true
-	if err := h.quic.SendSessionTicket(tls.QUICSessionTicketOptions{}); err != nil {
+	options, ok := h.ticketOptions()
+	if !ok {
+		return nil
+	}
+	if err := h.quic.SendSessionTicket(options); err != nil {
 		return newError(err)
 	}
 	return nil

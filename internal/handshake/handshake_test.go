@@ -251,13 +251,13 @@ func TestCallbacksSeeTheAddresses(t *testing.T) {
 
 func TestCloseIsHarmlessAtAnyTime(t *testing.T) {
 	clientConf, serverConf := configs()
-	for _, h := range []*Handshake{NewClient(clientConf, nil), NewServer(serverConf, nil)} {
+	for _, h := range []*Handshake{NewClient(clientConf, nil), NewServer(serverConf, []byte{})} {
 		h.Close() // before Start
 		if h.Start() == nil {
 			t.Error("started after Close")
 		}
 	}
-	for _, h := range []*Handshake{NewClient(clientConf, nil), NewServer(serverConf, nil)} {
+	for _, h := range []*Handshake{NewClient(clientConf, nil), NewServer(serverConf, []byte{})} {
 		if err := h.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -303,7 +303,7 @@ func TestNoGoroutineOutlivesItsHandshake(t *testing.T) {
 			clientConf, serverConf := configs()
 			clientConf.Time = func() time.Time { return now } // a bubble begins in another year
 			synctest.Test(t, func(t *testing.T) {
-				c.run(t, NewClient(clientConf, nil), NewServer(serverConf, nil))
+				c.run(t, NewClient(clientConf, nil), NewServer(serverConf, []byte{}))
 			})
 		})
 	}

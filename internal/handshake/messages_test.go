@@ -61,7 +61,7 @@ func TestDataAtTheWrongLevelIsAViolation(t *testing.T) {
 			mustSucceed(t, client, server)
 			h, reads := server.Handshake, AppLevel
 			if !late {
-				h, reads = NewServer(serverConf, nil), InitialLevel
+				h, reads = NewServer(serverConf, []byte{}), InitialLevel
 				defer h.Close()
 				if err := h.Start(); err != nil {
 					t.Fatal(err)
@@ -109,7 +109,7 @@ func TestGarbageIsAnAlert(t *testing.T) {
 		"unknown type":        message(77, 1, 2, 3),
 		"KeyUpdate too early": message(24, 0),
 	} {
-		h := NewServer(serverConf, nil)
+		h := NewServer(serverConf, []byte{})
 		defer h.Close()
 		if err := h.Start(); err != nil {
 			t.Fatal(err)
@@ -123,7 +123,7 @@ func TestGarbageIsAnAlert(t *testing.T) {
 
 func TestHugeMessageIsRefused(t *testing.T) {
 	_, serverConf := configs()
-	h := NewServer(serverConf, nil)
+	h := NewServer(serverConf, []byte{})
 	defer h.Close()
 	if err := h.Start(); err != nil {
 		t.Fatal(err)
@@ -184,7 +184,7 @@ func FuzzServerSurvivesAnyBytes(f *testing.F) {
 	h.Close()
 	f.Add(message(24, 0), byte(3), uint16(1))
 	f.Fuzz(func(t *testing.T, data []byte, level byte, piece uint16) {
-		h := NewServer(serverConf, nil)
+		h := NewServer(serverConf, []byte{})
 		defer h.Close()
 		if err := h.Start(); err != nil {
 			t.Fatal(err)

@@ -26,7 +26,7 @@ const (
 // scratch memory lives inside it, which is why nothing is allocated per packet.
 type Keys struct {
 	suite   *suite
-	version *version
+	version *Version
 
 	aead cipher.AEAD
 
@@ -43,11 +43,16 @@ type Keys struct {
 	secret [maxSecret]byte
 }
 
+// Initial is Version.Initial of version 1.
+func Initial(dstID []byte) (client, server *Keys) { return version1.Initial(dstID) }
+
+// New is Version.New of version 1.
+func New(suite uint16, secret []byte) (*Keys, error) { return version1.New(suite, secret) }
+
 // Initial returns the keys of Initial packets (section 5.2). They depend on nothing but dstID, the Destination Connection
 // ID of the first Initial packet the client sent (or of the first one after a Retry), at most 20 bytes: they keep out
 // accidents, not attackers.
-func Initial(dstID []byte) (client, server *Keys) {
-	v := &version1
+func (v *Version) Initial(dstID []byte) (client, server *Keys) {
 	common := hmacSHA256(v.salt, dstID) // HKDF-Extract
 	var secret [32]byte
 	suiteAES128.expandLabel(secret[:], common[:], v.labelClient)
@@ -60,7 +65,7 @@ func Initial(dstID []byte) (client, server *Keys) {
 // New returns the keys that follow from a secret TLS has handed out. suite is the number of a TLS 1.3 cipher suite
 // (AES128GCM, AES256GCM or ChaCha20Poly1305); the secret is as long as the suite's hash: 32, 48 or 32 bytes. Anything else
 // is an error. The secret is copied.
-func New(suite uint16, secret []byte) (*Keys, error) {
+func (v *Version) New(suite uint16, secret []byte) (*Keys, error) {
 	s := suiteByID(suite)
 	if s == nil {
 		return nil, fmt.Errorf("seal: cipher suite %#04x has no packet protection", suite)
@@ -68,10 +73,10 @@ func New(suite uint16, secret []byte) (*Keys, error) {
 	if len(secret) != s.hashLen {
 		return nil, fmt.Errorf("seal: a secret of %d bytes for cipher suite %#04x, which takes %d", len(secret), suite, s.hashLen)
 	}
-	return newKeys(s, &version1, secret), nil
+	return newKeys(s, v, secret), nil
 }
 
-func newKeys(s *suite, v *version, secret []byte) *Keys {
+func newKeys(s *suite, v *Version, secret []byte) *Keys {
 	k := &Keys{suite: s, version: v}
 	k.setSecret(secret)
 	s.expandLabel(k.hpKey[:s.keyLen], secret, v.labelHP)

@@ -1,13 +1,13 @@
 package seal
 
-import "crypto/cipher"
-
-// retryAEAD is fixed by the version, and stateless, so that all connections share it.
-var retryAEAD cipher.AEAD = newGCM(version1.retryKey[:])
+// RetryTag is Version.RetryTag of version 1.
+func RetryTag(originalDstID, retryWithoutTag []byte) [16]byte {
+	return version1.RetryTag(originalDstID, retryWithoutTag)
+}
 
 // RetryTag returns the Retry Integrity Tag (section 5.8). originalDstID is the Destination Connection ID of the Initial
 // packet that the Retry answers, at most 20 bytes long, retryWithoutTag the Retry packet up to the tag.
-func RetryTag(originalDstID, retryWithoutTag []byte) [16]byte {
+func (v *Version) RetryTag(originalDstID, retryWithoutTag []byte) [16]byte {
 	if len(originalDstID) > 255 {
 		panic("BUG: seal: connection ID too long")
 	}
@@ -16,6 +16,6 @@ func RetryTag(originalDstID, retryWithoutTag []byte) [16]byte {
 	pseudo = append(pseudo, originalDstID...)
 	pseudo = append(pseudo, retryWithoutTag...)
 	var tag [16]byte
-	retryAEAD.Seal(tag[:0], version1.retryNonce[:], nil, pseudo)
+	v.retryAEAD().Seal(tag[:0], v.retryNonce[:], nil, pseudo)
 	return tag
 }

@@ -173,6 +173,10 @@ func (k TokenKey) tokenKey(head []byte) [32]byte {
 	return hmacSHA256(generation[:], head[tokenNonceAt:])
 }
 
+// Version2 returns the key of the tokens of QUIC version 2, which are good for nothing in version 1, nor those in it (RFC
+// 9369, section 5).
+func (k TokenKey) Version2() TokenKey { return TokenKey(k.derive("QUIC version 2")) }
+
 func (k TokenKey) derive(purpose string) []byte {
 	sum := hmacSHA256(k[:], []byte("godwit token v1 "+purpose))
 	return sum[:]

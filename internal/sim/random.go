@@ -9,6 +9,7 @@ import (
 	"github.com/godwit-net/godwit/congestion"
 	"github.com/godwit-net/godwit/internal/engine"
 	"github.com/godwit-net/godwit/internal/simnet"
+	"github.com/godwit-net/godwit/internal/wire"
 )
 
 // Random returns a world made up from a seed: any links, faults, limits and work, but none so bad that the work cannot be
@@ -37,6 +38,7 @@ func Random(seed uint64) Config {
 	if d.one(4) {
 		c.Validation = engine.ValidateAlways
 	}
+	c.Client.Versions, c.Server.Versions = d.versions()
 	if len(c.Rebind) > 0 {
 		// A client that only waits does not notice that nothing can reach it any more: it has to speak now and then.
 		c.Client.KeepAlive = time.Second
@@ -155,6 +157,23 @@ func (d dice) endpoint() engine.Config {
 		c.KeepAlive = time.Second + d.duration(10*time.Second)
 	}
 	return c
+}
+
+// versions makes up what the two ends speak, so that they come together without a Version Negotiation packet: clients of a
+// world do not dial twice.
+func (d dice) versions() (client, server []uint32) {
+	const v1, v2 = wire.Version1, wire.Version2
+	switch d.IntN(6) {
+	case 0:
+		return []uint32{v2, v1}, []uint32{v1} // wanted and not to be had
+	case 1:
+		return []uint32{v2}, []uint32{v2}
+	case 2, 3:
+		return []uint32{v2, v1}, nil // the server changes the version
+	case 4:
+		return []uint32{v2}, nil
+	}
+	return nil, nil
 }
 
 // Outage returns a link's downtime, counted from the beginning of the world.

@@ -143,7 +143,7 @@ func newWorld(c Config) *World {
 		servers = append(servers, preferredAddr)
 	}
 	w.server = w.addHost("server", servers...)
-	w.server.acceptor.Server = true
+	w.server.acceptor.Server, w.server.acceptor.Versions = true, c.Server.Versions
 	for i := range c.Clients {
 		addrs := []netip.AddrPort{clientAddr(i)}
 		for j := range c.Migrate {

@@ -24,6 +24,7 @@ const (
 	KeyUpdateError          ErrorCode = 0x0e
 	AEADLimitReached        ErrorCode = 0x0f
 	NoViablePath            ErrorCode = 0x10
+	VersionNegotiationError ErrorCode = 0x11  // RFC 9368
 	CryptoError             ErrorCode = 0x100 // plus the TLS alert, up to 0x1ff
 )
 
@@ -45,6 +46,7 @@ var errorNames = [...]string{
 	KeyUpdateError:          "KEY_UPDATE_ERROR",
 	AEADLimitReached:        "AEAD_LIMIT_REACHED",
 	NoViablePath:            "NO_VIABLE_PATH",
+	VersionNegotiationError: "VERSION_NEGOTIATION_ERROR",
 }
 
 // Alert returns the TLS alert that a CRYPTO_ERROR carries.

@@ -8,7 +8,7 @@ func TestErrorCodesHaveTheirNames(t *testing.T) {
 		want string
 	}{
 		{NoError, "NO_ERROR"}, {FrameEncodingError, "FRAME_ENCODING_ERROR"}, {AEADLimitReached, "AEAD_LIMIT_REACHED"},
-		{NoViablePath, "NO_VIABLE_PATH"}, {0x11, "0x11"}, {CryptoError + 120, "CRYPTO_ERROR (0x178)"}, {0x200, "0x200"},
+		{NoViablePath, "NO_VIABLE_PATH"}, {VersionNegotiationError, "VERSION_NEGOTIATION_ERROR"}, {0x12, "0x12"}, {CryptoError + 120, "CRYPTO_ERROR (0x178)"}, {0x200, "0x200"},
 	} {
 		if c.code.String() != c.want {
 			t.Errorf("%#x is %s, want %s", uint64(c.code), c.code, c.want)

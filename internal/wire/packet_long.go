@@ -49,18 +49,18 @@ func ConsumeLongHeader(b []byte) (h LongHeader, n int) {
 	case 0:
 		h.Type, h.Size = PacketVersionNegotiation, len(b)
 		return h, h.Size
-	case Version1:
+	case Version1, Version2:
 	default:
 		h.Size = len(b)
 		return h, h.Size
 	}
 
-	// "Endpoints that receive a version 1 long header with a value larger than 20 MUST drop the packet." (RFC 9000,
+	// Version 2 has the same rule: "Endpoints that receive a version 1 long header with a value larger than 20 MUST drop the packet." (RFC 9000,
 	// section 17.2)
 	if len(h.DstID) > MaxConnIDLen || len(h.SrcID) > MaxConnIDLen {
 		return LongHeader{}, -1
 	}
-	h.Type = longPacketType(b[0])
+	h.Type = longPacketType(h.Version, b[0])
 	if h.Type == PacketRetry {
 		// "A client MUST discard a Retry packet with a zero-length Retry Token field." (RFC 9000, section 17.2.5.2)
 		if len(b)-at <= RetryTagLen {
@@ -81,19 +81,6 @@ func ConsumeLongHeader(b []byte) (h LongHeader, n int) {
 	h.PNOffset = f.at
 	h.Size = f.at + int(length)
 	return h, h.Size
-}
-
-// longPacketType returns the type in bits 0x30 of the first byte of a version 1 packet (RFC 9000, table 5).
-func longPacketType(first byte) PacketType {
-	switch first >> 4 & 3 {
-	case 0:
-		return PacketInitial
-	case 1:
-		return Packet0RTT
-	case 2:
-		return PacketHandshake
-	}
-	return PacketRetry
 }
 
 // consumeInvariants reads what every version's long header begins with (RFC 8999, section 5.1) and returns the index of
@@ -135,17 +122,10 @@ func DstID(b []byte, shortLen int) (id []byte, ok bool) {
 // it is before header protection, from h's Type, Version, connection IDs and, for Initial, Token. The Length field is
 // two bytes at index lengthAt of out, to be patched with SetLength once the packet's size is known.
 func AppendLongHeader(b []byte, h LongHeader, pn int64, pnLen int) (out []byte, lengthAt int) {
-	first := byte(longHeaderBit | FixedBit)
-	switch h.Type {
-	case PacketInitial:
-	case Packet0RTT:
-		first |= 1 << 4
-	case PacketHandshake:
-		first |= 2 << 4
-	default:
-		panic("BUG: a long header with a packet number on a " + h.Type.String() + " packet")
+	if h.Type == PacketRetry {
+		panic("BUG: a packet number on a Retry packet")
 	}
-	b = append(b, first|byte(pnLen-1))
+	b = append(b, longHeaderBit|FixedBit|longTypeBits(h.Version, h.Type)|byte(pnLen-1))
 	b = appendInvariants(b, h.Version, h.DstID, h.SrcID)
 	if h.Type == PacketInitial {
 		b = varint.Append(b, uint64(len(h.Token)))

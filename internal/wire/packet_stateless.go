@@ -34,14 +34,19 @@ func ConsumeVersions(b []byte) (versions []uint32, ok bool) {
 	return versions, true
 }
 
-// AppendRetry appends a version 1 Retry packet (RFC 9000, section 17.2.5) without the integrity tag that ends it. dst is
-// the client's source connection ID, src the one that the server chose, which must differ from the client's destination
-// connection ID. The four unused bits are zero.
+// AppendRetry appends a version 1 Retry packet; see AppendRetryOf.
 func AppendRetry(b []byte, dst, src, token []byte) []byte {
+	return AppendRetryOf(b, Version1, dst, src, token)
+}
+
+// AppendRetryOf appends a Retry packet (RFC 9000, section 17.2.5) of the version of the Initial packet that it answers,
+// without the integrity tag that ends it. dst is the client's source connection ID, src the one that the server chose, which
+// must differ from the client's destination connection ID. The four unused bits are zero.
+func AppendRetryOf(b []byte, version uint32, dst, src, token []byte) []byte {
 	if len(token) == 0 {
 		panic("BUG: a Retry packet without a token")
 	}
-	b = append(b, longHeaderBit|FixedBit|3<<4)
-	b = appendInvariants(b, Version1, dst, src)
+	b = append(b, longHeaderBit|FixedBit|longTypeBits(version, PacketRetry))
+	b = appendInvariants(b, version, dst, src)
 	return append(b, token...)
 }

@@ -69,13 +69,16 @@ func TestLongHeadersComeBack(t *testing.T) {
 		{Type: PacketInitial, Version: Version1, DstID: bytes.Repeat([]byte{1}, 20), SrcID: bytes.Repeat([]byte{2}, 20), Token: []byte{}},
 		{Type: Packet0RTT, Version: Version1, DstID: []byte("abcdefgh"), SrcID: []byte{}},
 		{Type: PacketHandshake, Version: Version1, DstID: []byte{}, SrcID: []byte("s")},
+		{Type: PacketInitial, Version: Version2, DstID: []byte("abcdefgh"), SrcID: []byte("xyz"), Token: []byte("token")},
+		{Type: Packet0RTT, Version: Version2, DstID: []byte("abcdefgh"), SrcID: []byte{}},
+		{Type: PacketHandshake, Version: Version2, DstID: []byte{}, SrcID: []byte("s")},
 	} {
 		for pnLen := 1; pnLen <= 4; pnLen++ {
 			b, at := AppendLongHeader([]byte("before"), h, 0x01020304, pnLen)
 			SetLength(b, at, pnLen+20)
 			packet := append(b, make([]byte, 20)...)[len("before"):]
 			got, n := ConsumeLongHeader(append(packet, "next"...))
-			if n != len(packet) || got.Type != h.Type || !bytes.Equal(got.DstID, h.DstID) || !bytes.Equal(got.SrcID, h.SrcID) ||
+			if n != len(packet) || got.Type != h.Type || got.Version != h.Version || !bytes.Equal(got.DstID, h.DstID) || !bytes.Equal(got.SrcID, h.SrcID) ||
 				!bytes.Equal(got.Token, h.Token) || got.PNOffset != len(packet)-20-pnLen {
 				t.Errorf("%+v comes back as %+v, %d", h, got, n)
 			}
@@ -94,6 +97,35 @@ func TestLongHeadersComeBack(t *testing.T) {
 	}
 	mustPanic(t, "a 1-RTT packet with a long header", func() { AppendLongHeader(nil, LongHeader{Type: Packet1RTT}, 0, 1) })
 	mustPanic(t, "a packet number of 5 bytes", func() { AppendLongHeader(nil, LongHeader{Type: PacketInitial}, 0, 5) })
+}
+
+func TestTypesOfLongHeadersAreThoseOfTheirVersion(t *testing.T) {
+	// RFC 9000, table 5; RFC 9369, section 3.2.
+	for _, c := range []struct {
+		version uint32
+		first   byte
+		want    PacketType
+	}{
+		{Version1, 0xc0, PacketInitial}, {Version1, 0xd0, Packet0RTT}, {Version1, 0xe0, PacketHandshake}, {Version1, 0xf0, PacketRetry},
+		{Version2, 0xd0, PacketInitial}, {Version2, 0xe0, Packet0RTT}, {Version2, 0xf0, PacketHandshake}, {Version2, 0xc0, PacketRetry},
+	} {
+		if got := longPacketType(c.version, c.first); got != c.want || longTypeBits(c.version, got) != c.first&0x30 {
+			t.Errorf("version %#x: %#x is %s, want %s", c.version, c.first, got, c.want)
+		}
+	}
+}
+
+func TestReservedVersionsFollowTheirPattern(t *testing.T) {
+	for _, v := range []uint32{0x0a0a0a0a, 0xfafafafa, ReservedVersion(0x12345678)} {
+		if !IsReservedVersion(v) || IsKnownVersion(v) {
+			t.Errorf("%#x is not reserved", v)
+		}
+	}
+	for _, v := range []uint32{0, Version1, Version2} {
+		if IsReservedVersion(v) || IsKnownVersion(v) != (v != 0) {
+			t.Errorf("%#x", v)
+		}
+	}
 }
 
 func TestConnectionIDsOfVersion1EndAt20Bytes(t *testing.T) {
@@ -202,6 +234,8 @@ func FuzzPackets(f *testing.F) {
 	f.Add(unhex(f, "c300000001088394c8f03e5157080000449e00000002"))
 	f.Add(unhex(f, "ff000000010008f067a5502a4262b5746f6b656e04a265ba2eff4d829058fb3f0f2496ba"))
 	f.Add(unhex(f, "e5000000010008f067a5502a4262b54075000000"))
+	f.Add(unhex(f, "d36b3343cf088394c8f03e5157080000449e00000002"))
+	f.Add(unhex(f, "cf6b3343cf0008f067a5502a4262b5746f6b656ec8646ce8bfe33952d955543665dcc7b6"))
 	f.Add(AppendVersionNegotiation(nil, 0, []byte("a"), []byte("b"), []uint32{1, 2}))
 	f.Add(AppendShortHeader(nil, []byte("12345678"), true, 1, 4))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -222,7 +256,7 @@ func FuzzPackets(f *testing.F) {
 				t.Fatalf("%x offers %x", b, v)
 			}
 		case PacketRetry:
-			if again := AppendRetry(nil, h.DstID, h.SrcID, h.Token); !bytes.Equal(again[1:], b[1:len(b)-RetryTagLen]) {
+			if again := AppendRetryOf(nil, h.Version, h.DstID, h.SrcID, h.Token); !bytes.Equal(again[1:], b[1:len(b)-RetryTagLen]) {
 				t.Fatalf("%x is appended as %x", b, again)
 			}
 		case PacketInitial, Packet0RTT, PacketHandshake:

@@ -32,6 +32,7 @@ type TransportParams struct {
 	ActiveConnIDLimit      int64             // 2 at least
 	MaxDatagramFrameSize   int64             // bytes, RFC 9221; 0: no DATAGRAM frames
 	GreaseQUICBit          bool              // RFC 9287: the fixed bit may be 0
+	Versions               VersionInfo       // RFC 9368
 }
 
 // PreferredAddress is where a server would rather be reached (RFC 9000, section 9.6), with the connection ID of sequence
@@ -84,6 +85,7 @@ const (
 	paramActiveConnIDLimit              uint64 = 0x0e
 	paramInitialSrcID                   uint64 = 0x0f
 	paramRetrySrcID                     uint64 = 0x10
+	paramVersionInformation             uint64 = 0x11
 	paramMaxDatagramFrameSize           uint64 = 0x20
 	paramGreaseQUICBit                  uint64 = 0x2ab2
 
@@ -134,4 +136,5 @@ var paramNames = [...]string{
 	paramActiveConnIDLimit:              "active_connection_id_limit",
 	paramInitialSrcID:                   "initial_source_connection_id",
 	paramRetrySrcID:                     "retry_source_connection_id",
+	paramVersionInformation:             "version_information",
 }

@@ -43,6 +43,9 @@ func (p *TransportParams) AppendTo(b []byte, grease uint64) []byte {
 	if p.RetrySrcID != nil {
 		b = appendParam(b, paramRetrySrcID, p.RetrySrcID)
 	}
+	if p.Versions.Chosen != 0 {
+		b = appendParam(b, paramVersionInformation, p.Versions.appendTo(nil))
+	}
 	b = appendIntParam(b, paramMaxDatagramFrameSize, p.MaxDatagramFrameSize, 0)
 	if p.GreaseQUICBit {
 		b = appendParam(b, paramGreaseQUICBit, nil)
@@ -67,6 +70,14 @@ func (p *TransportParams) mustBeValid() {
 		a != nil && (a.ID.Len() == 0 || len(p.InitialSrcID) == 0):
 		panic("BUG: transport parameters that the peer must reject")
 	}
+}
+
+func (v *VersionInfo) appendTo(b []byte) []byte {
+	b = binary.BigEndian.AppendUint32(b, v.Chosen)
+	for _, a := range v.Available {
+		b = binary.BigEndian.AppendUint32(b, a)
+	}
+	return b
 }
 
 func appendParam(b []byte, id uint64, value []byte) []byte {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/godwit-net/godwit/internal/varint"
@@ -47,6 +48,11 @@ func ConsumeTransportParams(b []byte, fromServer bool) (TransportParams, error) 
 			return p, &ParamError{id, problem}
 		}
 	}
+	// "If a server receives Version Information where the Chosen Version is not included in Available Versions, it MUST
+	// treat it as a parsing failure." (RFC 9368, section 4)
+	if v := &p.Versions; !fromServer && v.Chosen != 0 && !slices.Contains(v.Available, v.Chosen) {
+		return p, &ParamError{paramVersionInformation, "does not list the version that the client chose"}
+	}
 	// "A server that chooses a zero-length connection ID MUST NOT provide a preferred address." (section 18.2)
 	if p.PreferredAddress != nil && p.InitialSrcID != nil && len(p.InitialSrcID) == 0 {
 		return p, &ParamError{paramPreferredAddress, "comes with a zero-length connection ID"}
@@ -55,7 +61,7 @@ func ConsumeTransportParams(b []byte, fromServer bool) (TransportParams, error) 
 }
 
 func knownParam(id uint64) bool {
-	return id <= paramRetrySrcID || id == paramMaxDatagramFrameSize || id == paramGreaseQUICBit
+	return id <= paramVersionInformation || id == paramMaxDatagramFrameSize || id == paramGreaseQUICBit
 }
 
 // serverOnly: "A client MUST NOT include any server-only transport parameter: original_destination_connection_id,
@@ -87,6 +93,8 @@ func (p *TransportParams) set(id uint64, value []byte) (problem string) {
 		return ""
 	case paramPreferredAddress:
 		return p.setPreferredAddress(value)
+	case paramVersionInformation:
+		return p.Versions.set(value)
 	case paramDisableActiveMigration:
 		p.DisableActiveMigration = true
 		return mustBeEmpty(value)
@@ -165,6 +173,22 @@ func (p *TransportParams) setPreferredAddress(value []byte) (problem string) {
 	a.V6 = addrPort(v6, port6)
 	p.PreferredAddress = &a
 	return ""
+}
+
+// set stores version_information. "If that leads to a parsing failure (for example, if it is too short or if its length is
+// not divisible by four), then the endpoint MUST close the connection; if the connection was using QUIC version 1, that
+// connection closure MUST use a transport error of type TRANSPORT_PARAMETER_ERROR. If an endpoint receives a Chosen Version
+// equal to zero, or any Available Version equal to zero, it MUST treat it as a parsing failure." (RFC 9368, section 4)
+func (v *VersionInfo) set(value []byte) (problem string) {
+	if len(value) == 0 || len(value)%4 != 0 {
+		return "is not a list of versions"
+	}
+	v.Chosen = binary.BigEndian.Uint32(value)
+	v.Available = make([]uint32, 0, len(value)/4-1)
+	for rest := value[4:]; len(rest) > 0; rest = rest[4:] {
+		v.Available = append(v.Available, binary.BigEndian.Uint32(rest))
+	}
+	return rejectIf(v.Chosen == 0 || slices.Contains(v.Available, 0), "contains version 0")
 }
 
 // addrPort returns the zero AddrPort for an all-zero address and port.

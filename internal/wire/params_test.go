@@ -40,6 +40,7 @@ func fullParams() TransportParams {
 		ActiveConnIDLimit:    8,
 		MaxDatagramFrameSize: 65535,
 		GreaseQUICBit:        true,
+		Versions:             VersionInfo{Chosen: Version2, Available: []uint32{Version1, Version2, 0x1a2a3a4a}},
 	}
 }
 
@@ -124,6 +125,11 @@ func TestInvalidParametersAreRejected(t *testing.T) {
 		{name: "stateless_reset_token from a client", client: true, bytes: param(2, token), want: "by a client"},
 		{name: "preferred_address from a client", client: true, bytes: param(13, addresses+"\x01x"+token), want: "by a client"},
 		{name: "retry_source_connection_id from a client", client: true, bytes: param(16, "x"), want: "by a client"},
+		{name: "version_information without anything", bytes: param(17, ""), want: "not a list"},
+		{name: "version_information cut off", bytes: param(17, "\x00\x00\x00\x01\x00\x00\x00"), want: "not a list"},
+		{name: "version 0 is chosen", bytes: param(17, "\x00\x00\x00\x00\x00\x00\x00\x01"), want: "version 0"},
+		{name: "version 0 is available", bytes: param(17, "\x00\x00\x00\x01\x00\x00\x00\x00"), want: "version 0"},
+		{name: "a client's choice that it does not list", client: true, bytes: param(17, "\x00\x00\x00\x01\x6b\x33\x43\xcf"), want: "does not list"},
 	} {
 		_, err := ConsumeTransportParams([]byte(c.bytes), !c.client)
 		var pe *ParamError
@@ -140,6 +146,7 @@ func TestValuesAtTheirBoundsAreAccepted(t *testing.T) {
 			number(7, varint.Max) + number(14, varint.Max) + number(0x20, varint.Max),
 		"a wide encoding":            param(4, "\xc0\x00\x00\x00\x00\x00\x00\x01"),
 		"unknown, twice, and longer": param(0x3127, "what") + param(0x3127, "ever") + param(0x3f, ""),
+		"a server's choice alone":    param(17, "\x00\x00\x00\x01"),
 		"IDs of 0 and of 20 bytes":   param(15, "") + param(0, "01234567890123456789") + param(16, ""),
 	} {
 		p, err := ConsumeTransportParams([]byte(b), true)

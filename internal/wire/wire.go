@@ -1,5 +1,5 @@
-// Package wire is the shape of QUIC version 1 on the wire (RFC 8999, RFC 9000, RFC 9221, RFC 9287): packet headers,
-// packet numbers, frames, transport parameters and error codes, each with a function that appends it and one that
+// Package wire is the shape of QUIC versions 1 and 2 on the wire (RFC 8999, RFC 9000, RFC 9221, RFC 9287, RFC 9368, RFC
+// 9369): packet headers, packet numbers, frames, transport parameters and error codes, each with a function that appends it and one that
 // consumes it.
 //
 // Consuming. ConsumeX(b) reads the X at the start of b and returns it with the number of bytes it took; a negative count
@@ -13,9 +13,6 @@
 // The package keeps no state and no limits of its own: everything a peer can make it produce is bounded by the datagram
 // or handshake message being read.
 package wire
-
-// Version1 is the QUIC version of RFC 9000.
-const Version1 = 1
 
 // MinInitialSize is the smallest UDP payload that carries an Initial packet (RFC 9000, section 14.1).
 const MinInitialSize = 1200
@@ -53,7 +50,8 @@ func (s Space) String() string {
 // PacketType is a kind of packet (RFC 9000, section 17).
 type PacketType uint8
 
-// The kinds of packets. PacketInvalid is the zero value; a long header of a version other than 1 has it too.
+// The kinds of packets. PacketInvalid is the zero value; a long header of a version that is
+// neither 1 nor 2 has it too.
 const (
 	PacketInvalid PacketType = iota
 	PacketInitial
