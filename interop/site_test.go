@@ -54,8 +54,14 @@ func serveOrigin(t *testing.T, flags ...string) *site {
 
 // serveHere runs the origin's handler on http3.Server in this process.
 func serveHere(t *testing.T) *site {
+	s, _ := serveTuned(t, nil)
+	return s
+}
+
+// serveTuned is serveHere with a quic.Config. The endpoint is returned for its counters.
+func serveTuned(t *testing.T, conf *quic.Config) (*site, *quic.Endpoint) {
 	t.Helper()
-	e, err := quic.Listen("127.0.0.1:0", http3.ConfigureTLS(ca.server()), nil)
+	e, err := quic.Listen("127.0.0.1:0", http3.ConfigureTLS(ca.server()), conf)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +79,7 @@ func serveHere(t *testing.T) *site {
 	})
 	s := newSite(e.Addr().(*net.UDPAddr).Port)
 	s.origin = o
-	return s
+	return s, e
 }
 
 // onBoth runs a test against godwit serve in front of an origin, and against http3.Server with the origin's handler.

@@ -33,27 +33,39 @@ func (x *exchange) sendIn(p peerPhase, frames ...[]byte) []byte {
 
 func TestAKeyUpdateOfThePeersIsFollowed(t *testing.T) {
 	// RFC 9001, section 6.2: "the endpoint MUST update its send keys to the corresponding key phase in response".
-	x := newExchange(t, true).handshake()
+	for _, server := range []bool{false, true} {
+		peersKeyUpdate(t, server)
+	}
+}
+
+// peersKeyUpdate is the story of a peer that updates its keys, and then again.
+func peersKeyUpdate(t *testing.T, server bool) {
+	theirs := int64(1) // first stream
+	if server {
+		theirs = 0
+	}
+	x := newExchange(t, server).handshake()
 	old := x.keyPhase()
-	overtaken := x.packet(wire.AppSpace, streamFrame(0, 0, "a", false))
+	missing := x.next[wire.AppSpace]
+	overtaken := x.packet(wire.AppSpace, streamFrame(theirs, 0, "a", false))
 	x.use(old.next()) // to read and write: what comes back must be in the new phase to open
-	x.receive(wire.AppSpace, streamFrame(0, 1, "b", false))
-	x.receive(wire.AppSpace, streamFrame(0, 2, "c", false))
-	x.wantAck("the packet is acknowledged in the new phase", "ack [2,3) [0,1)")
+	x.receive(wire.AppSpace, streamFrame(theirs, 1, "b", false))
+	x.receive(wire.AppSpace, streamFrame(theirs, 2, "c", false))
+	x.wantAck("the packet is acknowledged in the new phase", fmt.Sprintf("ack [%d,%d) [0,%d)", missing+1, missing+2, missing))
 	if x.conn.Stats().KeyUpdates != 1 {
 		t.Fatalf("%d updates", x.conn.Stats().KeyUpdates)
 	}
 	x.receiveDatagram(overtaken)
-	x.wantRead("a packet of the old phase that was overtaken is read", 0, "abc", false)
+	x.wantRead("a packet of the old phase that was overtaken is read", theirs, "abc", false)
 	if x.conn.Stats().KeyUpdates != 1 {
 		t.Error("and updates nothing")
 	}
 
 	x.ack(wire.AppSpace)
 	x.use(x.keyPhase().next())
-	x.receive(wire.AppSpace, streamFrame(0, 3, "d", false))
+	x.receive(wire.AppSpace, streamFrame(theirs, 3, "d", false))
 	x.receive(wire.AppSpace, ping)
-	x.wantRead("a second update follows", 0, "d", false)
+	x.wantRead("a second update follows", theirs, "d", false)
 	if x.conn.Stats().KeyUpdates != 2 || x.conn.Err() != nil {
 		t.Errorf("%d updates, %v", x.conn.Stats().KeyUpdates, x.conn.Err())
 	}
