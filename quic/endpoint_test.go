@@ -31,7 +31,8 @@ func silentAddr(t *testing.T) string {
 
 func TestManyConnectionsShareTwoSockets(t *testing.T) {
 	const conns = 200
-	server := listen(t, nil)
+	conf := &Config{HandshakeTimeout: patience} // so many at once may take their time on a slow machine
+	server := listen(t, conf)
 	go echo(server)
 	client, err := NewEndpoint("127.0.0.1:0", nil)
 	if err != nil {
@@ -41,7 +42,7 @@ func TestManyConnectionsShareTwoSockets(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range conns {
 		all.Go(func() {
-			c, err := client.Dial(testContext(t), server.Addr().String(), clientTLS(), nil)
+			c, err := client.Dial(testContext(t), server.Addr().String(), clientTLS(), conf)
 			if err != nil {
 				t.Error(err)
 				return
