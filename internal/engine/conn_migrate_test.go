@@ -362,3 +362,21 @@ func TestAPreferredAddressIsOffered(t *testing.T) {
 }
 
 func idBytes(id wire.ConnID) string { return string(id.Bytes()) }
+
+func TestWhatARebindingLosesIsNoCongestion(t *testing.T) {
+	// A NAT that has forgotten the old port drops what is on its way there.
+	x := newExchange(t, true).handshake()
+	id := x.open()
+	x.conn.Write(x.now, id, make([]byte, 10000))
+	x.drain()
+	window := x.conn.Stats().Window
+	moved := x.conn.ledger.Next(wire.AppSpace)
+	x.receiveFrom(otherPort, x.packet(wire.AppSpace, ping, make([]byte, 1100)))
+	data := x.challenge("the new port is challenged")
+	x.seen[wire.AppSpace].Sub(2, moved)
+	x.receiveFrom(otherPort, x.packet(wire.AppSpace, response(data), x.acks()))
+	x.advance(100 * time.Millisecond)
+	if s := x.conn.Stats(); s.PacketsLost < 5 || s.Window < window {
+		t.Errorf("%d packets were lost, and of a window of %d is left %d", s.PacketsLost, window, s.Window)
+	}
+}

@@ -174,6 +174,8 @@ func (p *pathState) moveTo(c *Conn, now instant.Time, to Path) {
 		p.mtu.restart()
 		p.ecn.restart()
 		c.ledger.Migrated(now, false, c.config.Controller(minDatagramSize))
+	} else {
+		c.ledger.Migrated(now, true, nil)
 	}
 	p.mtu.forgive(c.ledger.Next(wire.AppSpace))
 	p.Path = to

@@ -48,7 +48,7 @@ func (l *Ledger) detect(now instant.Time, s wire.Space) {
 func (l *Ledger) lose(now instant.Time, s wire.Space, p *Packet, trigger string) {
 	sp := &l.spaces[s]
 	p.state = lost
-	sp.remember(p.Number, sp.counted(p) && !p.MTUProbe)
+	sp.remember(p.Number, sp.counted(p) && sp.blames(p))
 	l.stats.Lost++
 	l.stats.LostBytes += int64(p.Size)
 	if p.AckEliciting {
@@ -58,7 +58,9 @@ func (l *Ledger) lose(now instant.Time, s wire.Space, p *Packet, trigger string)
 		l.inFlight -= p.Size
 		// RFC 9000, section 14.4: "Loss of a QUIC packet that is carried in a PMTU probe is therefore not a reliable
 		// indication of congestion and SHOULD NOT trigger a congestion control reaction".
-		if !p.MTUProbe {
+		//
+		// What was on its way to a port that a NAT has forgotten was not lost for want of room either.
+		if sp.blames(p) {
 			l.pending.packets++
 			l.pending.bytes += p.Size
 			l.pending.newest, l.pending.newestAt = p.Number, p.SentAt
@@ -92,7 +94,7 @@ func (l *Ledger) judge(sp *space, p *Packet) {
 		sp.run = 0
 		return
 	}
-	if p.state != lost || !p.AckEliciting || p.MTUProbe || !sp.counted(p) ||
+	if p.state != lost || !p.AckEliciting || !sp.blames(p) || !sp.counted(p) ||
 		l.rtt.firstSample.IsNever() || p.SentAt <= l.rtt.firstSample {
 		return
 	}

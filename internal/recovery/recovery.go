@@ -171,13 +171,17 @@ func (l *Ledger) SetDatagramSize(n int) {
 	}
 }
 
-// Migrated begins a new path. With keepState, which is for a path that differs only in the peer's port, nothing changes.
-// Otherwise ctl becomes the controller, and the round-trip time, ECN validation and pacing begin anew.
+// Migrated begins a new path. With keepState, which is for a path that differs only in a port, everything is kept, and
+// the packets that are in flight stay there, but the controller does not hear of their loss: they may have gone to a port that
+// nobody listens on any more. Otherwise ctl becomes the controller, and the round-trip time, ECN validation and pacing begin anew.
 //
 // Packets sent on the old path stay tracked, so that their facts are settled, but leave the flight: RFC 9000, section
 // 9.4: "Packets sent on the old path MUST NOT contribute to congestion control or RTT estimation for the new path."
 func (l *Ledger) Migrated(now instant.Time, keepState bool, ctl congestion.Controller) {
 	if keepState {
+		for i := range l.spaces {
+			l.spaces[i].portFirst = l.spaces[i].ring.next
+		}
 		return
 	}
 	l.ctl = ctl

@@ -17,6 +17,7 @@ type space struct {
 	ring          ring
 	largestAcked  int64        // -1: none
 	pathFirst     int64        // the first number sent on the current path
+	portFirst     int64        // the first since only the port of the path changed
 	eliciting     int          // ack-eliciting packets outstanding
 	probes        int          // probe packets owed
 	lastEliciting instant.Time // when the newest ack-eliciting packet was sent
@@ -39,6 +40,9 @@ type space struct {
 
 // counted reports whether p counts in the flight of the current path.
 func (sp *space) counted(p *Packet) bool { return p.InFlight && p.Number >= sp.pathFirst }
+
+// blames reports whether the loss of a packet says anything about congestion of the path in use.
+func (sp *space) blames(p *Packet) bool { return !p.MTUProbe && p.Number >= sp.portFirst }
 
 // check rejects ranges with numbers that were not sent: beyond the newest, or skipped.
 func (sp *space) check(ranges []rangeset.Range) error {
