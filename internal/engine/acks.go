@@ -14,15 +14,18 @@ type ackState struct {
 	largest   int64
 	largestAt instant.Time
 
-	eliciting  int          // ack-eliciting packets received since the last ACK frame
+	eliciting  int64        // ack-eliciting packets received since the last ACK frame
 	urgent     bool         // tell at once
 	deadline   instant.Time // tell then at the latest
 	unanswered int          // ACK frames sent since one that asked for an acknowledgment itself
 
+	policy ackPolicy
+	told   int64 // the largest number in the newest ACK frame
+
 	ect0, ect1, ce uint64
 }
 
-func newAckState() ackState { return ackState{largest: -1} }
+func newAckState() ackState { return ackState{largest: -1, told: -1, policy: defaultAckPolicy} }
 
 // isDuplicate reports whether a packet was received before, or is so old that it counts as such.
 func (a *ackState) isDuplicate(number int64) bool {
@@ -34,7 +37,7 @@ func (a *ackState) receive(now instant.Time, space wire.Space, number int64, eli
 	// RFC 9000, section 13.2.1: an ack-eliciting packet "when the received packet has a packet number less than another
 	// ack-eliciting packet that has been received" or "larger than the highest-numbered ack-eliciting packet that has
 	// been received and there are missing packets between" is to be acknowledged at once.
-	inOrder := number == a.largest+1
+	inOrder := number == a.largest+1 || a.policy.reordering != 1
 	a.seen.Add(number, number+1)
 	if len(a.seen) > maxAckRanges {
 		a.floor = a.seen[0].End
@@ -56,10 +59,10 @@ func (a *ackState) receive(now instant.Time, space wire.Space, number int64, eli
 		return
 	}
 	a.eliciting++
-	if space != wire.AppSpace || !inOrder || a.eliciting >= ackEvery {
+	if space != wire.AppSpace || !inOrder || a.eliciting > a.policy.threshold || a.isOverdue(number) {
 		a.urgent = true
 	} else if a.deadline == instant.Never {
-		a.deadline = now.Add(maxAckDelay)
+		a.deadline = now.Add(a.policy.delay)
 	}
 }
 
@@ -83,6 +86,7 @@ func (a *ackState) appendTo(now instant.Time, d *datagram, space wire.Space) {
 // sent notes that a packet with an ACK frame went out.
 func (a *ackState) sent(elicits bool) {
 	a.eliciting, a.urgent, a.deadline = 0, false, instant.Never
+	a.told = a.largest
 	a.unanswered++
 	if elicits {
 		a.unanswered = 0

@@ -25,7 +25,7 @@ type Conn struct {
 	spaces [wire.NumSpaces]space
 	phase  keyPhase
 	ledger *recovery.Ledger
-	skip   skipper
+	answer peerAcks
 
 	ids     connIDs
 	path    pathState

@@ -128,6 +128,9 @@ func (c *Conn) fill(now instant.Time, d *datagram, space wire.Space, free bool) 
 	switch {
 	case free || probe:
 		c.fillFrames(d, space)
+		if probe {
+			c.demandAck(d, space)
+		}
 		if !d.current().eliciting && (probe || ackDue && s.acks.wantsAnswer()) {
 			d.appendFrame(append(d.scratch(), byte(wire.FramePing)))
 		}
@@ -167,6 +170,7 @@ func (c *Conn) fillFrames(d *datagram, space wire.Space) {
 		c.shake.appendTo(d) &&
 		c.path.tokens.appendTo(d) &&
 		c.path.appendTo(c, d) &&
+		c.answer.request.appendTo(d) &&
 		c.ids.appendTo(d) &&
 		c.flow.appendTo(d) &&
 		c.streams.appendTo(d) &&
@@ -188,7 +192,7 @@ func (c *Conn) wantsToSend(space wire.Space) bool {
 	}
 	return c.streams.data.n > 0 || c.streams.control.n > 0 || c.flow.window.announce.isUnsent() || c.flow.blocked.isUnsent() ||
 		c.shake.doneFrame.isUnsent() || c.path.tokens.send.isUnsent() || c.path.owes() || c.ids.owes() ||
-		c.streams.owes() || c.idle.pingDue || c.spaces[space].acks.wantsAnswer()
+		c.answer.request.frame.isUnsent() || c.streams.owes() || c.idle.pingDue || c.spaces[space].acks.wantsAnswer()
 }
 
 // wantsToSendAny reports whether there is anything to send in any space that needs the window's leave.

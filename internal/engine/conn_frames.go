@@ -42,7 +42,12 @@ func (c *Conn) handleFrames(now instant.Time, d Datagram, p *opened) *TransportE
 	for b := p.payload; len(b) > 0; {
 		typ := uint64(b[0])
 		if typ > wire.FrameHandshakeDone {
-			return c.unknownFrame(b)
+			n, err := c.handleExtensionFrame(p, b)
+			if err != nil {
+				return err
+			}
+			b = b[n:]
+			continue
 		}
 		if framePackets[typ]&(1<<p.space) == 0 {
 			// RFC 9000, section 12.4: "An endpoint MUST treat receipt of a frame in a packet type that is not permitted as a
@@ -230,6 +235,9 @@ func (c *Conn) handleAckFrame(now instant.Time, space wire.Space, b []byte) (int
 		}
 	}
 	c.paceAt = instant.Never
+	if space == wire.AppSpace {
+		c.answer.request.update(c, now)
+	}
 	return n, nil
 }
 

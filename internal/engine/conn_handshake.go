@@ -74,6 +74,7 @@ func (c *Conn) startHandshake(now instant.Time) error {
 	p.InitialMaxStreamsUni = c.config.MaxStreamsUni
 	p.MaxAckDelay = maxAckDelay
 	p.AckDelayExponent = ackDelayExponent
+	p.HasMinAckDelay, p.MinAckDelay = true, minAckDelay
 	p.ActiveConnIDLimit = maxRemoteIDs
 	p.GreaseQUICBit = true
 	c.ids.fillParams(c, p)

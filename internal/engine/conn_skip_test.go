@@ -56,22 +56,22 @@ func TestSkippedNumbersBecomeRarer(t *testing.T) {
 	x, last := skipping(t, true)
 	c := x.conn
 	for gap := int64(2 * firstSkipGap); gap <= maxSkipGap; gap *= 2 {
-		if c.skip.gap != gap {
-			t.Fatalf("the gap is %d, want %d", c.skip.gap, gap)
+		if c.answer.skip.gap != gap {
+			t.Fatalf("the gap is %d, want %d", c.answer.skip.gap, gap)
 		}
 		// The number before the chosen one is not followed by a skipped one; the chosen one is.
 		before := c.ledger.Next(wire.AppSpace)
-		c.skip.sent(c, c.skip.next-1)
+		c.answer.skip.sent(c, c.answer.skip.next-1)
 		if n := c.ledger.Next(wire.AppSpace); n != before {
 			t.Fatal("a number was skipped out of turn")
 		}
-		if d := c.skip.next - last; d < gap || d > 2*gap {
+		if d := c.answer.skip.next - last; d < gap || d > 2*gap {
 			t.Errorf("%d lie between skipped numbers, want %d to %d", d, gap, 2*gap)
 		}
-		last = c.skip.next
-		c.skip.sent(c, last)
+		last = c.answer.skip.next
+		c.answer.skip.sent(c, last)
 	}
-	if c.skip.gap != maxSkipGap {
-		t.Errorf("the gap is %d, want %d at most", c.skip.gap, maxSkipGap)
+	if c.answer.skip.gap != maxSkipGap {
+		t.Errorf("the gap is %d, want %d at most", c.answer.skip.gap, maxSkipGap)
 	}
 }

@@ -234,7 +234,7 @@ func (c *Conn) sealPacket(now instant.Time, d *datagram, i int) {
 	}
 	if p.space == wire.AppSpace {
 		c.phase.sealed++
-		c.skip.sent(c, p.number)
+		c.answer.skip.sent(c, p.number)
 	}
 	if p.space == wire.HandshakeSpace && !c.server {
 		// RFC 9001, section 4.9.1: "a client MUST discard Initial keys when it first sends a Handshake packet".

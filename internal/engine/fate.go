@@ -23,6 +23,7 @@ const (
 	factRetireID       // ID: sequence number
 	factHandshakeDone
 	factNewToken
+	factAckFrequency
 	factPath // PATH_CHALLENGE, PATH_RESPONSE
 )
 
@@ -67,6 +68,8 @@ func (c *Conn) settleFact(space wire.Space, packet int64, f *recovery.Fact, fate
 		c.shake.doneFrame.settle(packet, fate)
 	case factNewToken:
 		c.path.tokens.settle(packet, fate)
+	case factAckFrequency:
+		c.answer.request.settle(c, packet, fate)
 	case factPath:
 		// RFC 9000, section 13.3: a PATH_RESPONSE is sent once; a PATH_CHALLENGE again until it is answered.
 		c.path.check.state.settleLatest(packet, fate)

@@ -97,9 +97,13 @@ const (
 	maxAckDelay      = 25 * time.Millisecond
 	ackDelayExponent = 3
 
-	// ackEvery is how many ack-eliciting packets may wait for one acknowledgment (RFC 9000, section 13.2.2). The count
-	// is looked at once a batch of datagrams, so a run of forty packets is answered once.
-	ackEvery = 2
+	// minAckDelay is the shortest delay of acknowledgments that a peer may ask for: what timers resolve.
+	minAckDelay = time.Millisecond
+
+	// ackThreshold is how many ack-eliciting packets may wait for one acknowledgment until the peer asks for something else
+	// (RFC 9000, section 13.2.2): every second one is acknowledged. The count is looked at once a batch of datagrams, so
+	// a run of forty packets is answered once.
+	ackThreshold = 1
 
 	// keyUpdateEvery is after how many packets a connection updates its keys of its own will, long before the AEAD wears
 	// out (RFC 9001, section 6.6: 2^23 packets for AES-GCM). At 2^20, a gigabyte or two, an update is nothing rare, so that

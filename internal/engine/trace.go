@@ -52,20 +52,27 @@ func (c *Conn) traceFrames(b []byte) (list []qlog.Frame) {
 }
 
 func (c *Conn) traceFrame(b []byte) (q qlog.Frame, n int) {
-	typ := uint64(b[0])
+	typ, size := wire.ConsumeFrameType(b)
+	if size < 0 {
+		typ = uint64(b[0])
+	}
 	q.Type = wire.FrameName(typ)
 	switch typ {
 	case wire.FramePadding:
 		for n = 1; n < len(b) && b[n] == 0; n++ {
 		}
 		q.Length = int64(n)
-	case wire.FramePing, wire.FrameHandshakeDone:
+	case wire.FramePing, wire.FrameHandshakeDone, wire.FrameImmediateAck:
 		n = 1
 	case wire.FrameAck, wire.FrameAckECN:
 		var f wire.Ack
 		f, q.Ranges, n = wire.ConsumeAck(b, nil)
 		q.Delay = time.Duration(min(f.Delay, maxDelayField)<<uint(c.peer.AckDelayExponent)) * time.Microsecond
 		q.ECN, q.ECT0, q.ECT1, q.CE = f.ECN, f.ECT0, f.ECT1, f.CE
+	case wire.FrameAckFrequency:
+		var f wire.AckFrequency
+		f, n = wire.ConsumeAckFrequency(b)
+		q.Seq, q.Max, q.Delay = f.Seq, f.Threshold, f.MaxAckDelay
 	case wire.FrameCrypto:
 		var f wire.Crypto
 		f, n = wire.ConsumeCrypto(b)

@@ -2,7 +2,8 @@ package wire
 
 import "github.com/godwit-net/godwit/internal/varint"
 
-// Frame types (RFC 9000, table 3; RFC 9221, section 4). All are one byte on the wire.
+// Frame types (RFC 9000, table 3; RFC 9221, section 4; draft-ietf-quic-ack-frequency). All but ACK_FREQUENCY are one byte on
+// the wire.
 const (
 	FramePadding            uint64 = 0x00
 	FramePing               uint64 = 0x01
@@ -28,8 +29,10 @@ const (
 	FrameConnectionClose    uint64 = 0x1c
 	FrameConnectionCloseApp uint64 = 0x1d
 	FrameHandshakeDone      uint64 = 0x1e
+	FrameImmediateAck       uint64 = 0x1f
 	FrameDatagram           uint64 = 0x30
 	FrameDatagramLen        uint64 = 0x31
+	FrameAckFrequency       uint64 = 0xaf
 )
 
 // Bits of a STREAM frame's type (RFC 9000, section 19.8).
@@ -62,8 +65,13 @@ func FrameName(t uint64) string {
 	if t < uint64(len(frameNames)) {
 		return frameNames[t]
 	}
-	if t == FrameDatagram || t == FrameDatagramLen {
+	switch t {
+	case FrameDatagram, FrameDatagramLen:
 		return "datagram"
+	case FrameImmediateAck:
+		return "immediate_ack"
+	case FrameAckFrequency:
+		return "ack_frequency"
 	}
 	return "unknown"
 }

@@ -63,6 +63,9 @@ func consumeFrame(b []byte) (frame any, n int, again func() []byte) {
 	case FrameConnectionClose, FrameConnectionCloseApp:
 		v, n := ConsumeConnectionClose(b)
 		return v, n, func() []byte { return AppendConnectionClose(nil, v) }
+	case 0x40:
+		v, n := ConsumeAckFrequency(b)
+		return v, n, func() []byte { return AppendAckFrequency(nil, v) }
 	case FrameDatagram, FrameDatagramLen:
 		v, n := ConsumeDatagram(b)
 		return v, n, func() []byte { return AppendDatagram(nil, v) }
@@ -114,13 +117,14 @@ var frames = []struct{ name, bytes string }{
 	{"connection_close", "\x1c\x0a\x08\x05sorry"},
 	{"connection_close", "\x1d\x41\x00\x00"},
 	{"datagram", "\x31\x05hello"},
+	{"ack_frequency", "\x40\xaf\x01\x09\x67\x10\x03"}, // 9 packets, 10 ms, 3 packets
 }
 
 func TestFramesComeBackByteForByte(t *testing.T) {
 	for _, c := range frames {
 		b := []byte(c.bytes)
-		if FrameName(uint64(b[0])) != c.name {
-			t.Errorf("%#x is called %s, want %s", b[0], FrameName(uint64(b[0])), c.name)
+		if typ, _ := ConsumeFrameType(b); FrameName(typ) != c.name {
+			t.Errorf("%#x is called %s, want %s", typ, FrameName(typ), c.name)
 		}
 		frame, n, again := consumeFrame(append(b[:len(b):len(b)], "rest"...))
 		if n != len(b) {
@@ -251,7 +255,7 @@ func TestFrameTypesAreShort(t *testing.T) {
 			t.Errorf("the type %x is %#x, %d", c.bytes, got, n)
 		}
 	}
-	if FrameName(0x1f) != "unknown" || FrameName(1<<40) != "unknown" || FrameName(FrameDatagram) != "datagram" {
+	if FrameName(0x1f) != "immediate_ack" || FrameName(0x20) != "unknown" || FrameName(1<<40) != "unknown" || FrameName(FrameDatagram) != "datagram" {
 		t.Error("names of types beyond the table")
 	}
 }

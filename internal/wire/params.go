@@ -31,6 +31,8 @@ type TransportParams struct {
 	PreferredAddress       *PreferredAddress // nil: absent. Server only.
 	ActiveConnIDLimit      int64             // 2 at least
 	MaxDatagramFrameSize   int64             // bytes, RFC 9221; 0: no DATAGRAM frames
+	HasMinAckDelay         bool              // ACK_FREQUENCY and IMMEDIATE_ACK frames are understood (draft-ietf-quic-ack-frequency)
+	MinAckDelay            time.Duration     // whole microseconds on the wire; MaxAckDelay at most
 	GreaseQUICBit          bool              // RFC 9287: the fixed bit may be 0
 	Versions               VersionInfo       // RFC 9368
 }
@@ -88,6 +90,7 @@ const (
 	paramVersionInformation             uint64 = 0x11
 	paramMaxDatagramFrameSize           uint64 = 0x20
 	paramGreaseQUICBit                  uint64 = 0x2ab2
+	paramMinAckDelay                    uint64 = 0xff04de1b
 
 	// paramCutOff stands for a parameter whose identifier is truncated; nothing encodes to it.
 	paramCutOff uint64 = 1 << 62
@@ -112,6 +115,8 @@ func paramName(id uint64) string {
 		return "max_datagram_frame_size"
 	case id == paramGreaseQUICBit:
 		return "grease_quic_bit"
+	case id == paramMinAckDelay:
+		return "min_ack_delay"
 	case id == paramCutOff:
 		return "at the end"
 	}

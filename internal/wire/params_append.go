@@ -47,6 +47,9 @@ func (p *TransportParams) AppendTo(b []byte, grease uint64) []byte {
 		b = appendParam(b, paramVersionInformation, p.Versions.appendTo(nil))
 	}
 	b = appendIntParam(b, paramMaxDatagramFrameSize, p.MaxDatagramFrameSize, 0)
+	if p.HasMinAckDelay {
+		b = appendIntParam(b, paramMinAckDelay, p.MinAckDelay.Microseconds(), -1)
+	}
 	if p.GreaseQUICBit {
 		b = appendParam(b, paramGreaseQUICBit, nil)
 	}
@@ -62,6 +65,7 @@ func (p *TransportParams) mustBeValid() {
 		p.AckDelayExponent > maxAckDelayExponent,
 		milliseconds(p.MaxAckDelay) > maxMaxAckDelay,
 		p.ActiveConnIDLimit < minActiveConnIDLimit,
+		p.HasMinAckDelay && p.MinAckDelay > p.MaxAckDelay,
 		p.InitialMaxStreamsBidi > MaxStreamCount,
 		p.InitialMaxStreamsUni > MaxStreamCount,
 		len(p.OriginalDstID) > MaxConnIDLen,

@@ -36,7 +36,7 @@ func ConsumeTransportParams(b []byte, fromServer bool) (TransportParams, error) 
 		if !knownParam(id) {
 			continue
 		}
-		bit := uint64(1) << min(id, 63)
+		bit := paramBit(id)
 		if seen&bit != 0 {
 			return p, &ParamError{id, "is sent twice"}
 		}
@@ -57,11 +57,28 @@ func ConsumeTransportParams(b []byte, fromServer bool) (TransportParams, error) 
 	if p.PreferredAddress != nil && p.InitialSrcID != nil && len(p.InitialSrcID) == 0 {
 		return p, &ParamError{paramPreferredAddress, "comes with a zero-length connection ID"}
 	}
+	// "Endpoints that support this extension MUST treat receipt of a min_ack_delay that is greater than the max_ack_delay as
+	// a connection error of type TRANSPORT_PARAMETER_ERROR." (draft-ietf-quic-ack-frequency, section 3)
+	if p.HasMinAckDelay && p.MinAckDelay > p.MaxAckDelay {
+		return p, &ParamError{paramMinAckDelay, "is greater than max_ack_delay"}
+	}
 	return p, nil
 }
 
+// paramBit returns the bit that remembers that a known parameter was there.
+func paramBit(id uint64) uint64 {
+	if id == paramMinAckDelay {
+		return 1 << 62
+	}
+	return 1 << min(id, 63)
+}
+
 func knownParam(id uint64) bool {
-	return id <= paramVersionInformation || id == paramMaxDatagramFrameSize || id == paramGreaseQUICBit
+	switch id {
+	case paramMaxDatagramFrameSize, paramGreaseQUICBit, paramMinAckDelay:
+		return true
+	}
+	return id <= paramVersionInformation
 }
 
 // serverOnly: "A client MUST NOT include any server-only transport parameter: original_destination_connection_id,
@@ -146,6 +163,9 @@ func (p *TransportParams) setInt(id uint64, v int64) (problem string) {
 		return rejectIf(v < minActiveConnIDLimit, "is below 2")
 	case paramMaxDatagramFrameSize:
 		p.MaxDatagramFrameSize = v
+	case paramMinAckDelay:
+		p.HasMinAckDelay = true
+		p.MinAckDelay = time.Duration(min(v, int64(time.Hour/time.Microsecond))) * time.Microsecond
 	default:
 		panic("BUG: a known transport parameter that nobody reads")
 	}

@@ -39,6 +39,8 @@ func fullParams() TransportParams {
 		},
 		ActiveConnIDLimit:    8,
 		MaxDatagramFrameSize: 65535,
+		HasMinAckDelay:       true,
+		MinAckDelay:          1500 * time.Microsecond,
 		GreaseQUICBit:        true,
 		Versions:             VersionInfo{Chosen: Version2, Available: []uint32{Version1, Version2, 0x1a2a3a4a}},
 	}
@@ -111,6 +113,8 @@ func TestInvalidParametersAreRejected(t *testing.T) {
 		{name: "ack_delay_exponent 21", bytes: number(10, 21), want: "above 20"},
 		{name: "max_ack_delay 2^14", bytes: number(11, 1<<14), want: "2^14"},
 		{name: "active_connection_id_limit 1", bytes: number(14, 1), want: "below 2"},
+		{name: "min_ack_delay above max_ack_delay", bytes: number(0xff04de1b, 25001), want: "min_ack_delay is greater"},
+		{name: "a duplicate min_ack_delay", bytes: number(0xff04de1b, 1) + number(0xff04de1b, 1), want: "twice"},
 		{name: "disable_active_migration with a value", bytes: param(12, "\x01"), want: "not empty"},
 		{name: "grease_quic_bit with a value", bytes: param(0x2ab2, "\x01"), want: "not empty"},
 		{name: "stateless_reset_token of 15 bytes", bytes: param(2, token[1:]), want: "16 bytes"},
