@@ -60,6 +60,9 @@ type Config struct {
 	// listens on at every address. Default nil: nowhere else.
 	Preferred []netip.AddrPort
 
+	// Resumption is about clients that come back: tickets, and 0-RTT, which is off by default.
+	Resumption
+
 	// Congestion makes the congestion controller of a connection; mss is the size of a full datagram in bytes. It is
 	// called, and the controller it returns is used, by one goroutine at a time. Default nil: CUBIC.
 	Congestion func(mss int) congestion.Controller
@@ -104,6 +107,28 @@ const (
 	Version1 = wire.Version1 // RFC 9000
 	Version2 = wire.Version2 // RFC 9369
 )
+
+// Resumption is the part of a Config that is about clients that come back. The zero value is good for resumption as crypto/tls has
+// it, without 0-RTT.
+type Resumption struct {
+	// EarlyData allows 0-RTT. Default false.
+	//
+	// On a server: tickets allow it for an hour after their issue, once, and Accept returns a connection that uses it before the
+	// handshake is done. Streams that came so report true from Early until then, what they ask for may be a replay in spite of
+	// the protection (a client may itself try again elsewhere), and Conn.HandshakeDone waits it out.
+	//
+	// On a client whose tls.Config has a ClientSessionCache: Dial returns at once when the session of an earlier connection
+	// allows it, from the first address of the host. What is written before the handshake is done goes as 0-RTT, so only what may
+	// be repeated should be. When the server takes none of it the same bytes are sent once more after the handshake. Why the
+	// handshake failed, if it does, Conn.HandshakeDone and all other calls tell.
+	EarlyData bool
+	// StrikeRegister remembers, on a server with EarlyData, which tickets were used. Default nil: a MemoryRegister of the
+	// endpoint's own.
+	StrikeRegister StrikeRegister
+	// TicketKeys, when set, keeps the session ticket keys of a server in a store and rotates them; see TicketKeyFile. Default nil:
+	// those of the tls.Config, which crypto/tls makes and which are lost with the process.
+	TicketKeys *TicketKeys
+}
 
 // QLogInfo says for which connection a qlog is wanted.
 type QLogInfo struct {

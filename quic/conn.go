@@ -32,10 +32,8 @@ type Conn struct {
 	relocation
 
 	// What the application sees.
-	err       error
-	handshook bool
-	took      time.Duration // what the handshake took
-	tlsState  tls.ConnectionState
+	err error
+	handshakeView
 	path      engine.Path
 	store     *TokenStore // a client's, nil: none
 	storeName string      // of the server in it
@@ -48,6 +46,14 @@ type Conn struct {
 	handle    func(*Stream)
 	ctx       context.Context
 	cancel    context.CancelCauseFunc
+}
+
+// handshakeView is what the application sees of the handshake.
+type handshakeView struct {
+	handshook bool
+	early     bool          // 0-RTT is on
+	took      time.Duration // what the handshake took
+	tlsState  tls.ConnectionState
 }
 
 // member is what the endpoint knows of a connection.

@@ -17,6 +17,10 @@ func (c *Conn) dispatch() {
 		switch e.Kind {
 		case engine.EventHandshakeDone:
 			c.handshakeDone()
+		case engine.EventEarlyData:
+			c.earlyData()
+		case engine.EventEarlyRejected:
+			c.early = false
 		case engine.EventStreamOpened:
 			c.streamOpened(e.Stream)
 		case engine.EventReadable, engine.EventStreamReset:
@@ -78,7 +82,7 @@ func (c *Conn) handshakeDone() {
 	c.tlsState = c.core.TLS()
 	c.ready.wake()
 	c.ep.admit(c)
-	if !c.client && !c.ep.enqueueAccept(c) {
+	if !c.client && !c.early && !c.ep.enqueueAccept(c) {
 		c.refuse()
 	}
 }

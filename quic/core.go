@@ -35,6 +35,7 @@ func (c *Conn) coreConfig(conf *Config, tlsConf *tls.Config) *engine.Config {
 		ResetKey:         c.ep.acceptor.ResetKey,
 		Tokens:           &c.ep.acceptor.Tokens,
 		NewTrace:         c.newTrace(conf),
+		Early:            c.earlyConfig(conf),
 	}
 	for _, a := range conf.Preferred {
 		if a.Addr().Is4() {

@@ -46,7 +46,7 @@ func (e *DialError) Timeout() bool {
 func (e *DialError) Temporary() bool { return e.Timeout() }
 
 // Dial opens a connection to addr, "host:port", from a socket of its own that is closed with the connection, and
-// returns when the handshake is done. A host name may have several addresses: they are tried in turn, each for three
+// returns when the handshake is done, or at once with Config.EarlyData when 0-RTT is possible. A host name may have several addresses: they are tried in turn, each for three
 // seconds at the most while others are left. When tlsConf.ServerName is empty the host of addr is used;
 // tlsConf.NextProtos must name at least one protocol. c may be nil. The error is a *DialError, or several joined, once
 // an address was tried; context, TLS and connection errors are found in it with errors.As and errors.Is.
@@ -206,8 +206,8 @@ func (c *Conn) connect(ctx context.Context, tlsConf *tls.Config, conf *Config, a
 	}
 	c.core = core
 	c.flush(now, false)
-	for !c.handshook && c.err == nil {
-		if !c.ready.wait(&c.mu, ctx.Done()) && !c.handshook && c.err == nil {
+	for !c.handshook && !c.early && c.err == nil {
+		if !c.ready.wait(&c.mu, ctx.Done()) && !c.handshook && !c.early && c.err == nil {
 			err := context.Cause(ctx)
 			c.close(&engine.TransportError{Code: wire.NoError, Reason: "the dial was given up"})
 			return err

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/godwit-net/godwit/internal/engine"
 	"github.com/godwit-net/godwit/internal/seal"
@@ -27,6 +28,7 @@ type Endpoint struct {
 	count    counters
 	batch    sync.Mutex                // held by the reader that has one: readers of several sockets take turns
 	more     atomic.Pointer[[]*socket] // sockets besides the first; changed under mu
+	early    *earlyServer              // nil: no 0-RTT
 
 	mu sync.Mutex
 
@@ -46,6 +48,10 @@ type Endpoint struct {
 	ending    waitList
 	refusing  bool // Shutdown or Close has begun
 	closed    bool
+
+	// Under mu: what 0-RTT and resumption hang on.
+	earlyState []byte
+	rotate     *time.Timer // nil: the ticket keys are not ours to rotate
 }
 
 // Listen opens a UDP socket that accepts connections. addr is as for net.ListenPacket("udp", addr): ":8443" listens on
@@ -134,6 +140,16 @@ func newEndpoint(local netip.AddrPort, tlsConf *tls.Config, c *Config) (*Endpoin
 		Tokens:     engine.Tokens{Key: secret.TokenKey(), Unix: epoch.Unix()},
 		Validation: engine.Validation(conf.AddressValidation),
 	}
+	if e.acceptor.Server && conf.EarlyData {
+		e.early = newEarlyServer(conf.StrikeRegister)
+	}
+	if e.acceptor.Server && conf.TicketKeys != nil {
+		e.tls = e.tls.Clone() // the caller's stays as it is
+		if err := e.keepTicketKeys(conf.TicketKeys); err != nil {
+			sock.Close()
+			return nil, err
+		}
+	}
 	e.start(e.sock)
 	return e, nil
 }
@@ -141,8 +157,8 @@ func newEndpoint(local netip.AddrPort, tlsConf *tls.Config, c *Config) (*Endpoin
 // Addr returns the local address of the socket, a *net.UDPAddr.
 func (e *Endpoint) Addr() net.Addr { return net.UDPAddrFromAddrPort(e.sock.LocalAddr()) }
 
-// Accept waits for the next connection whose handshake is done. It fails with ErrClosed once the endpoint is closed or
-// shutting down, and with the context's error.
+// Accept waits for the next connection whose handshake is done, or that has begun with 0-RTT if Config.EarlyData allows
+// that. It fails with ErrClosed once the endpoint is closed or shutting down, and with the context's error.
 func (e *Endpoint) Accept(ctx context.Context) (*Conn, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -217,6 +233,7 @@ func (e *Endpoint) Shutdown(ctx context.Context) error {
 // refuse lets no new connection in, and returns the present ones. mu is held.
 func (e *Endpoint) refuse() []*Conn {
 	e.refusing = true
+	e.stopRotation()
 	e.accepting.wake()
 	conns := make([]*Conn, 0, len(e.conns))
 	for c := range e.conns {

@@ -16,6 +16,7 @@ type Stream struct {
 	conn *Conn
 	id   int64
 
+	early bool // opened by the peer before the handshake was done
 	// Under conn.mu.
 	reading, writing      waitList
 	readErr, writeErr     error // what Read and Write return from now on
@@ -49,6 +50,7 @@ func (c *Conn) newStream(id int64) *Stream {
 // streamOpened hands a stream that the peer opened to the application. mu is held.
 func (c *Conn) streamOpened(id int64) {
 	s := c.newStream(id)
+	s.early = !c.handshook
 	if c.handle != nil {
 		go c.handle(s)
 		return

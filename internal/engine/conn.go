@@ -24,6 +24,7 @@ type Conn struct {
 	shake  handshakeState
 	spaces [wire.NumSpaces]space
 	phase  keyPhase
+	early  earlyState
 	ledger *recovery.Ledger
 	answer peerAcks
 
@@ -36,12 +37,17 @@ type Conn struct {
 	params wire.TransportParams // ours
 	peer   wire.TransportParams // the peer's, RFC defaults until they are known
 
-	events  eventQueue
-	draft   datagram     // the datagram being composed
+	events eventQueue
+	workspace
 	paceAt  instant.Time // when the pacer, which stopped the last Compose, lets more out
 	stats   Stats
-	ranges  rangeScratch
 	version versionState
+}
+
+// workspace is memory that is used again and again; nothing in it lasts longer than a call.
+type workspace struct {
+	draft  datagram // the datagram being composed
+	ranges rangeScratch
 }
 
 // space is what there is of each packet number space (RFC 9000, section 12.3).
@@ -143,6 +149,7 @@ func (c *Conn) Expire(now instant.Time) {
 	c.rest(now)
 	c.path.expire(c, now)
 	c.phase.expire(now)
+	c.early.expire(now)
 	c.ledger.Expire(now)
 }
 
@@ -158,6 +165,7 @@ func (c *Conn) Deadline() instant.Time {
 	t = instant.Earliest(t, c.idle.restAt)
 	t = instant.Earliest(t, c.path.due())
 	t = instant.Earliest(t, c.phase.dropAt)
+	t = instant.Earliest(t, c.early.dropAt)
 	if c.path.blocked(c) {
 		return t // an acknowledgment could not be sent: the next datagram that comes lets it go
 	}

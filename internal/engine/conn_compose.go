@@ -233,7 +233,7 @@ func (c *Conn) openPacket(d *datagram, space wire.Space) bool {
 	number := c.ledger.Next(space)
 	p := packetDraft{space: space, keys: c.spaces[space].write, number: number}
 	p.pnLen = wire.PacketNumberLen(number, c.ledger.LargestAcked(space))
-	if space == wire.AppSpace {
+	if space == wire.AppSpace && !c.early.sending {
 		p.typ = wire.Packet1RTT
 		if len(d.buf)+1+wire.MaxConnIDLen+4+seal.Overhead+minPayload > d.limit {
 			return false
@@ -242,12 +242,16 @@ func (c *Conn) openPacket(d *datagram, space wire.Space) bool {
 		return c.openGreased(d, p, out, 0)
 	}
 	h := wire.LongHeader{Type: wire.PacketInitial, Version: c.version.current, DstID: c.ids.remote[0].id.Bytes(), SrcID: c.ids.local[0].id.Bytes()}
-	p.typ = wire.PacketInitial
-	if space == wire.HandshakeSpace {
-		p.typ, h.Type = wire.PacketHandshake, wire.PacketHandshake
-	} else {
+	switch space {
+	case wire.InitialSpace:
 		h.Token = c.shake.token
+	case wire.HandshakeSpace:
+		h.Type = wire.PacketHandshake
+	case wire.AppSpace:
+		// RFC 9369, section 4.1: "The client MUST NOT send 0-RTT packets using the negotiated version".
+		h.Type, h.Version = wire.Packet0RTT, c.version.original
 	}
+	p.typ = h.Type
 	if len(d.buf)+maxLongHeader+len(h.Token)+seal.Overhead+minPayload > d.limit {
 		return false
 	}

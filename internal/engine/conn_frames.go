@@ -13,27 +13,42 @@ import (
 // rangeScratch is where the ranges of an ACK frame are parsed to.
 type rangeScratch []rangeset.Range
 
-// Packet masks, as the column "Pkts" of RFC 9000, table 3 has them. 0-RTT is not accepted here.
+// Packet masks, as the column "Pkts" of RFC 9000, table 3 has them.
 const (
 	inInitial = 1 << iota
 	inHandshake
 	inApp
+	inEarly
 
 	ih_1 = inInitial | inHandshake | inApp
+	ih01 = inInitial | inHandshake | inEarly | inApp
+	__01 = inEarly | inApp
 	___1 = inApp
 )
 
 // framePackets says in which packets each frame type may come (RFC 9000, table 3).
 var framePackets = [wire.FrameHandshakeDone + 1]uint8{
-	wire.FramePadding: ih_1, wire.FramePing: ih_1, wire.FrameAck: ih_1, wire.FrameAckECN: ih_1, wire.FrameCrypto: ih_1,
-	wire.FrameConnectionClose: ih_1, wire.FrameConnectionCloseApp: ___1,
-	wire.FrameResetStream: ___1, wire.FrameStopSending: ___1, wire.FrameNewToken: ___1,
-	wire.FrameStream: ___1, wire.FrameStream + 1: ___1, wire.FrameStream + 2: ___1, wire.FrameStream + 3: ___1,
-	wire.FrameStream + 4: ___1, wire.FrameStream + 5: ___1, wire.FrameStream + 6: ___1, wire.FrameStream + 7: ___1,
-	wire.FrameMaxData: ___1, wire.FrameMaxStreamData: ___1, wire.FrameMaxStreamsBidi: ___1, wire.FrameMaxStreamsUni: ___1,
-	wire.FrameDataBlocked: ___1, wire.FrameStreamDataBlocked: ___1, wire.FrameStreamsBlockedBidi: ___1,
-	wire.FrameStreamsBlockedUni: ___1, wire.FrameNewConnectionID: ___1, wire.FrameRetireConnectionID: ___1,
-	wire.FramePathChallenge: ___1, wire.FramePathResponse: ___1, wire.FrameHandshakeDone: ___1,
+	wire.FramePadding: ih01, wire.FramePing: ih01, wire.FrameAck: ih_1, wire.FrameAckECN: ih_1, wire.FrameCrypto: ih_1,
+	wire.FrameConnectionClose: ih01, wire.FrameConnectionCloseApp: __01,
+	wire.FrameResetStream: __01, wire.FrameStopSending: __01, wire.FrameNewToken: ___1,
+	wire.FrameStream: __01, wire.FrameStream + 1: __01, wire.FrameStream + 2: __01, wire.FrameStream + 3: __01,
+	wire.FrameStream + 4: __01, wire.FrameStream + 5: __01, wire.FrameStream + 6: __01, wire.FrameStream + 7: __01,
+	wire.FrameMaxData: __01, wire.FrameMaxStreamData: __01, wire.FrameMaxStreamsBidi: __01, wire.FrameMaxStreamsUni: __01,
+	wire.FrameDataBlocked: __01, wire.FrameStreamDataBlocked: __01, wire.FrameStreamsBlockedBidi: __01,
+	wire.FrameStreamsBlockedUni: __01, wire.FrameNewConnectionID: __01,
+	wire.FramePathChallenge: __01, wire.FramePathResponse: ___1, wire.FrameHandshakeDone: ___1,
+
+	// Table 3 allows it in 0-RTT packets, but section 12.5 lets a server treat it there "as a connection error of type
+	// PROTOCOL_VIOLATION": a client has no ID to retire before it has received any.
+	wire.FrameRetireConnectionID: ___1,
+}
+
+// framesIn returns the bit of framePackets that a packet stands for.
+func framesIn(p *opened) uint8 {
+	if p.typ == wire.Packet0RTT {
+		return inEarly
+	}
+	return 1 << p.space
 }
 
 // handleFrames handles the frames of a packet one after the other.
@@ -49,7 +64,7 @@ func (c *Conn) handleFrames(now instant.Time, d Datagram, p *opened) *TransportE
 			b = b[n:]
 			continue
 		}
-		if framePackets[typ]&(1<<p.space) == 0 {
+		if framePackets[typ]&framesIn(p) == 0 {
 			// RFC 9000, section 12.4: "An endpoint MUST treat receipt of a frame in a packet type that is not permitted as a
 			// connection error of type PROTOCOL_VIOLATION."
 			return violation(wire.ProtocolViolation, typ, wire.FrameName(typ)+" frame in a packet of type "+p.typ.String())
@@ -233,6 +248,9 @@ func (c *Conn) handleAckFrame(now instant.Time, space wire.Space, b []byte) (int
 		if err := c.phase.acknowledged(f.Largest); err != nil {
 			return n, err
 		}
+		if err := c.early.acknowledged(ranges[len(ranges)-1].Start); err != nil {
+			return n, err
+		}
 	}
 	c.paceAt = instant.Never
 	if space == wire.AppSpace {
@@ -344,6 +362,7 @@ func (c *Conn) handleMaxStreams(f wire.MaxStreams) {
 	}
 	l.max = f.Max
 	l.blocked.clear()
+	c.releaseHeld()
 	if l.wanted {
 		l.wanted = false
 		c.events.push(Event{Kind: EventStreamsAvailable, Uni: f.Uni})

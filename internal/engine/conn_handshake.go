@@ -88,6 +88,7 @@ func (c *Conn) startHandshake(now instant.Time) error {
 		h.tls = handshake.NewClient(c.config.TLS, c.encodeParams(now))
 	}
 	h.tls.SetVersion(c.version.original)
+	c.enableEarly()
 	if err := h.tls.Start(); err != nil {
 		return err
 	}
@@ -140,14 +141,14 @@ var levelOf = [wire.NumSpaces]handshake.Level{
 	wire.InitialSpace: handshake.InitialLevel, wire.HandshakeSpace: handshake.HandshakeLevel, wire.AppSpace: handshake.AppLevel,
 }
 
-// spaceOf is the inverse of levelOf; there is no space for 0-RTT, which is not used.
+// spaceOf is the inverse of levelOf; 0-RTT shares the application's space.
 func spaceOf(l handshake.Level) (wire.Space, bool) {
 	switch l {
 	case handshake.InitialLevel:
 		return wire.InitialSpace, true
 	case handshake.HandshakeLevel:
 		return wire.HandshakeSpace, true
-	case handshake.AppLevel:
+	case handshake.AppLevel, handshake.EarlyLevel:
 		return wire.AppSpace, true
 	}
 	return 0, false
@@ -168,6 +169,9 @@ func (c *Conn) pumpHandshake(now instant.Time) *TransportError {
 	for {
 		e, ok := c.shake.tls.Next()
 		if !ok {
+			if err := c.shake.tls.Err(); err != nil {
+				return tlsError(err)
+			}
 			return nil
 		}
 		if e.Kind == handshake.PeerParams {
@@ -180,8 +184,12 @@ func (c *Conn) pumpHandshake(now instant.Time) *TransportError {
 			c.shake.tls.SetParams(c.encodeParams(now))
 			continue
 		}
-		if e.Kind == handshake.Done {
+		switch e.Kind {
+		case handshake.Done:
 			c.handshakeDone(now)
+			continue
+		case handshake.EarlyRejected:
+			c.rejectEarly(now)
 			continue
 		}
 		space, ok := spaceOf(e.Level)
@@ -212,21 +220,36 @@ func (c *Conn) installInitialKeys(id []byte) {
 
 // installKeys takes a secret that TLS has agreed on.
 func (c *Conn) installKeys(now instant.Time, space wire.Space, e handshake.Event) *TransportError {
-	keys, err := seal.Of(c.version.current).New(e.Suite, e.Secret)
+	version := c.version.current
+	if e.Level == handshake.EarlyLevel {
+		version = c.version.original
+	}
+	keys, err := seal.Of(version).New(e.Suite, e.Secret)
 	if err != nil {
 		return &TransportError{Code: wire.InternalError, Reason: err.Error(), Cause: err}
+	}
+	if e.Level == handshake.EarlyLevel {
+		c.installEarly(keys)
+		return nil
 	}
 	s := &c.spaces[space]
 	if e.Kind == handshake.WriteKeys {
 		s.write = keys
+		if space == wire.AppSpace {
+			if err := c.endEarly(); err != nil {
+				return err
+			}
+		}
 	} else {
 		s.read = keys
 	}
 	if space == wire.HandshakeSpace {
+		c.early.decided = true
 		c.ledger.SetHasHandshakeKeys()
 	}
 	if space == wire.AppSpace && s.read != nil && s.write != nil {
 		c.phase.start(s)
+		c.phase.firstSent = c.ledger.Next(space)
 	}
 	if e.Kind == handshake.ReadKeys && len(c.shake.early) > 0 {
 		c.shake.replay = true
@@ -249,10 +272,10 @@ func (c *Conn) handlePeerParams(now instant.Time, encoded []byte) *TransportErro
 	// What TLS gave is its own and overwritten: keep what outlives this call.
 	p.Versions = wire.VersionInfo{}
 	p.OriginalDstID, p.InitialSrcID, p.RetrySrcID = nil, bytes.Clone(p.InitialSrcID), nil
+	given := p
+	c.early.withholdLimits(&p)
 	c.peer = p
-	c.flow.max = p.InitialMaxData
-	c.handleMaxStreams(wire.MaxStreams{Max: p.InitialMaxStreamsBidi})
-	c.handleMaxStreams(wire.MaxStreams{Max: p.InitialMaxStreamsUni, Uni: true})
+	c.applyLimits()
 	c.idle.negotiate(c.config.MaxIdleTimeout, p.MaxIdleTimeout)
 	c.ledger.SetMaxAckDelay(p.MaxAckDelay)
 	if p.HasResetToken {
@@ -260,7 +283,7 @@ func (c *Conn) handlePeerParams(now instant.Time, encoded []byte) *TransportErro
 	}
 	c.ids.adoptPreferred(p.PreferredAddress)
 	c.ids.issue(c)
-	c.trace.ParametersSet(now, "remote", traceParams(&p))
+	c.trace.ParametersSet(now, "remote", traceParams(&given))
 	return nil
 }
 

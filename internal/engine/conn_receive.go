@@ -83,7 +83,7 @@ func (c *Conn) receiveLong(now instant.Time, d Datagram, b []byte) int {
 		c.drop(now, h.Type.String(), "unexpected_version", n)
 		return n
 	}
-	if c.ids.adopted && !c.ids.isPeerFirst(h.SrcID) && (h.Type == wire.PacketInitial || h.Type == wire.PacketHandshake) {
+	if c.ids.adopted && !c.ids.isPeerFirst(h.SrcID) && h.Type != wire.PacketRetry && h.Type != wire.PacketVersionNegotiation && h.Type != wire.PacketInvalid {
 		// RFC 9000, section 7.2: "if subsequent Initial packets include a different Source Connection ID, they MUST be
 		// discarded." Handshake packets have no better reason to.
 		c.drop(now, h.Type.String(), "unexpected_source_connection_id", n)
@@ -112,8 +112,10 @@ func (c *Conn) receiveLong(now instant.Time, d Datagram, b []byte) int {
 		c.receiveProtected(now, d, b[:n], incoming{typ: h.Type, space: wire.InitialSpace, header: h})
 	case wire.PacketHandshake:
 		c.receiveProtected(now, d, b[:n], incoming{typ: h.Type, space: wire.HandshakeSpace, header: h})
+	case wire.Packet0RTT:
+		c.receiveProtected(now, d, b[:n], incoming{typ: h.Type, space: wire.AppSpace, header: h})
 	default:
-		// 0-RTT is not accepted, and other versions are not ours.
+		// Other versions are not ours.
 		c.drop(now, h.Type.String(), "unsupported", n)
 	}
 	return n
@@ -146,11 +148,12 @@ func (c *Conn) receiveProtected(now instant.Time, d Datagram, b []byte, in incom
 	s := &c.spaces[in.space]
 	// RFC 9001, section 5.7: "A server MUST NOT process incoming 1-RTT protected packets before the TLS handshake is
 	// complete." TLS hands out the keys that would open them no earlier.
-	if s.read == nil {
-		c.keepForLater(now, d, b, in, s.discarded)
+	keys, gone := c.readKeys(&in)
+	if keys == nil {
+		c.keepForLater(now, d, b, in, gone)
 		return
 	}
-	read := s.read
+	read := keys
 	if in.typ == wire.PacketInitial {
 		if read = c.initialRead(in.header.Version); read == nil {
 			c.drop(now, in.typ.String(), "key_unavailable", len(b))
@@ -248,6 +251,9 @@ func (c *Conn) receiveOpened(now instant.Time, d Datagram, p opened) {
 		// packet". RFC 9000, section 8.1: such a packet proves that the client has received ours.
 		c.validated(now)
 		c.discardSpace(now, wire.InitialSpace)
+	}
+	if p.typ == wire.Packet1RTT {
+		c.early.has1RTT(c, now)
 	}
 	if p.typ == wire.Packet1RTT && newest && !p.probing {
 		c.path.follow(c, now, d.Path, len(d.Payload))
@@ -350,6 +356,11 @@ func (c *Conn) receiveRetry(now instant.Time, h wire.LongHeader, b []byte) {
 	c.ids.retried(h.SrcID)
 	c.installInitialKeys(h.SrcID)
 	c.ledger.Abandon(now, wire.InitialSpace) // what they carried is queued again
+	if c.early.sending {
+		// RFC 9000, section 17.2.5.3: "A client MAY attempt 0-RTT after receiving a Retry packet by sending 0-RTT packets to the
+		// connection ID provided by the server." Its packet numbers go on.
+		c.ledger.Abandon(now, wire.AppSpace)
+	}
 }
 
 // drop counts and traces a packet that is not processed.

@@ -59,6 +59,7 @@ type Config struct {
 	Tokens          *Tokens                             // a server's, for NEW_TOKEN; nil: clients are given none
 	Token           []byte                              // a client's, as TakeToken returned it; nil: none
 	NewTrace        func(originalID []byte) *qlog.Trace // nil: no trace
+	Early           *EarlyConfig                        // nil: no 0-RTT
 }
 
 // withDefaults returns c with the zero values replaced by what they stand for.

@@ -10,6 +10,11 @@ const (
 
 	// EventHandshakeDone: the TLS handshake is complete; streams can be opened, TLS state read.
 	EventHandshakeDone
+	// EventEarlyData: 0-RTT is on: a client may open streams and write, a server may hear of streams before the handshake is
+	// done.
+	EventEarlyData
+	// EventEarlyRejected: the server took none of a client's 0-RTT; what was written is sent once more.
+	EventEarlyRejected
 	// EventHandshakeConfirmed: the peer is known to have completed it too (RFC 9001, section 4.1.2).
 	EventHandshakeConfirmed
 

@@ -129,6 +129,9 @@ func (c *Conn) peerStreamLimit(id int64) int64 {
 // touch puts a stream into the queues it belongs in after anything about it changed.
 func (c *Conn) touch(s *stream) {
 	set := &c.streams
+	if c.isHeld(s.id) {
+		return
+	}
 	if s.queued&inControlQueue == 0 && (s.send.hasControl() || s.recv.hasControl()) {
 		s.queued |= inControlQueue
 		set.control.push(s)

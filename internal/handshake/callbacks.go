@@ -109,6 +109,9 @@ func (h *Handshake) wrapServer(c *tls.Config) {
 }
 
 func (h *Handshake) wrapClient(c *tls.Config) {
+	if c.ClientSessionCache != nil {
+		c.ClientSessionCache = sessions{c.ClientSessionCache, h}
+	}
 	if f := c.GetClientCertificate; f != nil {
 		c.GetClientCertificate = func(req *tls.CertificateRequestInfo) (_ *tls.Certificate, err error) {
 			defer contain("GetClientCertificate", &err)

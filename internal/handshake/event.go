@@ -35,12 +35,13 @@ type EventKind uint8
 
 // The kinds of events, and which fields of the Event they set.
 const (
-	ReadKeys   EventKind = iota + 1 // Level, Suite, Secret: keys that open the peer's packets
-	WriteKeys                       // Level, Suite, Secret: keys that seal ours
-	Data                            // Level, Data: bytes for CRYPTO frames
-	PeerParams                      // Data: the peer's transport parameters, encoded; not authentic before Done
-	NeedParams                      // a server made without parameters: SetParams is due now
-	Done                            // the handshake is complete (RFC 9001, section 4.1.1), not yet confirmed
+	ReadKeys      EventKind = iota + 1 // Level, Suite, Secret: keys that open the peer's packets
+	WriteKeys                          // Level, Suite, Secret: keys that seal ours
+	Data                               // Level, Data: bytes for CRYPTO frames
+	PeerParams                         // Data: the peer's transport parameters, encoded; not authentic before Done
+	NeedParams                         // a server made without parameters: SetParams is due now
+	EarlyRejected                      // a client: the server takes no 0-RTT
+	Done                               // the handshake is complete (RFC 9001, section 4.1.1), not yet confirmed
 )
 
 func (k EventKind) String() string {
@@ -55,6 +56,8 @@ func (k EventKind) String() string {
 		return "PeerParams"
 	case NeedParams:
 		return "NeedParams"
+	case EarlyRejected:
+		return "EarlyRejected"
 	case Done:
 		return "Done"
 	}

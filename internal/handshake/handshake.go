@@ -34,6 +34,9 @@ type Handshake struct {
 	readLevel Level // what Receive takes; tls moves it by handing out read keys
 	late      messages
 	err       *Error
+
+	early   *EarlyData        // nil: no 0-RTT
+	session *tls.SessionState // a client's newest, when it allows 0-RTT; never changed
 }
 
 // NewClient returns a client's Handshake. params is the encoding of our transport parameters. conf is honoured as it stands,
@@ -41,7 +44,7 @@ type Handshake struct {
 // 4.2). A nil conf is the zero Config.
 func NewClient(conf *tls.Config, params []byte) *Handshake {
 	h := new(Handshake)
-	h.quic = tls.QUICClient(&tls.QUICConfig{TLSConfig: h.prepare(conf)})
+	h.quic = tls.QUICClient(&tls.QUICConfig{TLSConfig: h.prepare(conf), EnableSessionEvents: true})
 	h.quic.SetTransportParameters(params)
 	return h
 }
@@ -50,7 +53,7 @@ func NewClient(conf *tls.Config, params []byte) *Handshake {
 // With params nil they may depend on the client's: NeedParams asks for them after PeerParams.
 func NewServer(conf *tls.Config, params []byte) *Handshake {
 	h := &Handshake{server: true}
-	h.quic = tls.QUICServer(&tls.QUICConfig{TLSConfig: h.prepare(conf)})
+	h.quic = tls.QUICServer(&tls.QUICConfig{TLSConfig: h.prepare(conf), EnableSessionEvents: true})
 	if params != nil {
 		h.quic.SetTransportParameters(params)
 	}
@@ -112,7 +115,8 @@ func (h *Handshake) Receive(l Level, data []byte) error {
 }
 
 // Next returns the next event, until ok is false. Keys of a level come before Data of that level. Done comes once and last
-// of all that completed the handshake: the keys of both directions and the peer's parameters have been delivered.
+// of all that completed the handshake: the keys of both directions and the peer's parameters have been delivered. A handshake
+// that resumes a session goes on while events are taken, so that it can fail here: see Err.
 func (h *Handshake) Next() (e Event, ok bool) {
 	for h.started && !h.closed && h.err == nil {
 		switch q := h.quic.NextEvent(); q.Kind {
@@ -129,6 +133,12 @@ func (h *Handshake) Next() (e Event, ok bool) {
 			return Event{Kind: NeedParams}, true
 		case tls.QUICHandshakeDone:
 			h.complete = true // crypto/tls hands out the last read key after this
+		case tls.QUICResumeSession:
+			h.resume(q.SessionState)
+		case tls.QUICStoreSession:
+			h.store(q.SessionState)
+		case tls.QUICRejectedEarlyData:
+			return Event{Kind: EarlyRejected}, true
 		case tls.QUICErrorEvent:
 			h.fail(q.Err)
 		case tls.QUICNoEvent:
@@ -138,14 +148,22 @@ func (h *Handshake) Next() (e Event, ok bool) {
 			h.told = true
 			return Event{Kind: Done}, true
 		}
-		// Other kinds concern 0-RTT and session events, neither of which is asked for, or are newer than this code.
+		// Other kinds are not asked for, or are newer than this code.
 	}
 	return Event{}, false
 }
 
+// Err returns why the handshake failed, nil when it did not. It is for those who have taken all events.
+func (h *Handshake) Err() error {
+	if h.err == nil {
+		return nil
+	}
+	return h.err
+}
+
 // SendTicket queues a session ticket, as Data at the App level. Only a server calls it, after Done; a second call does nothing,
-// and so does the first when the Config disables tickets. The ticket does not allow 0-RTT. An error means that there is no
-// ticket; the connection itself is as good as before.
+// and so does the first when the Config disables tickets. The ticket allows 0-RTT if EnableEarlyData was called. An error means
+// that there is no ticket; the connection itself is as good as before.
 func (h *Handshake) SendTicket() error {
 	switch {
 	case !h.server:
@@ -164,6 +182,7 @@ func (h *Handshake) SendTicket() error {
 	if !ok {
 		return nil
 	}
+	h.allowEarly(&options)
 	if err := h.quic.SendSessionTicket(options); err != nil {
 		return newError(err)
 	}

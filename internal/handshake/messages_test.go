@@ -151,6 +151,9 @@ func TestTicketsPastTheLimitAreDropped(t *testing.T) {
 				if err := client.Receive(AppLevel, tickets[:n]); err != nil {
 					t.Fatal(err)
 				}
+				if _, ok := client.Next(); ok {
+					t.Fatal("a ticket is no event")
+				}
 				tickets = tickets[n:]
 			}
 			if cache.puts != maxTickets {

@@ -130,6 +130,9 @@ func (s *side) take(t testing.TB, peer *side, piece int) (progress bool) {
 			}
 		}
 	}
+	if err := s.Err(); err != nil && s.err == nil {
+		s.err = err
+	}
 	for _, f := range flights {
 		for len(f.data) > 0 && peer.err == nil {
 			n := min(piece, len(f.data))
