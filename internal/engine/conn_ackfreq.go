@@ -48,7 +48,8 @@ func (c *Conn) handleExtensionFrame(p *opened, b []byte) (n int, err *TransportE
 	switch {
 	case n < 0 || typ != wire.FrameImmediateAck && typ != wire.FrameAckFrequency:
 		return 0, c.unknownFrame(b)
-	case p.space != wire.AppSpace:
+	case p.typ != wire.Packet1RTT:
+		// Section 3: "ACK_FREQUENCY and IMMEDIATE_ACK frames cannot be sent in 0-RTT packets".
 		return 0, violation(wire.ProtocolViolation, typ, wire.FrameName(typ)+" frame in a packet of type "+p.typ.String())
 	}
 	p.eliciting, p.probing = true, false
@@ -162,8 +163,8 @@ func (r *ackRequest) settle(c *Conn, packet int64, fate recovery.Fate) {
 
 // demandAck appends an IMMEDIATE_ACK frame to a probe, if the peer knows it and it fits. Section 7: "This avoids delaying
 // acknowledgements of PTO packets by the acknowledgment delay".
-func (c *Conn) demandAck(d *datagram, space wire.Space) {
-	if space == wire.AppSpace && c.peer.HasMinAckDelay {
+func (c *Conn) demandAck(d *datagram) {
+	if d.current().typ == wire.Packet1RTT && c.peer.HasMinAckDelay {
 		d.appendFrame(append(d.scratch(), byte(wire.FrameImmediateAck)))
 	}
 }

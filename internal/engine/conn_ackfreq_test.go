@@ -180,3 +180,22 @@ func TestProbesAskForAnAcknowledgmentAtOnce(t *testing.T) {
 		}
 	}
 }
+
+func TestEarlyPacketsSayNothingOfAcknowledgments(t *testing.T) {
+	// Section 3: "ACK_FREQUENCY and IMMEDIATE_ACK frames cannot be sent in 0-RTT packets".
+	x := newExchange(t, true, withParams(func(p *wire.TransportParams) { p.HasMinAckDelay = true })).handshake()
+	early := opened{incoming: incoming{typ: wire.Packet0RTT, space: wire.AppSpace}}
+	for _, frame := range [][]byte{immediateAck, wire.AppendAckFrequency(nil, wire.AckFrequency{MaxAckDelay: time.Second})} {
+		if _, err := x.conn.handleExtensionFrame(&early, frame); err == nil || err.Code != wire.ProtocolViolation {
+			t.Errorf("%x in a 0-RTT packet: %v", frame, err)
+		}
+	}
+	for typ, want := range map[wire.PacketType]bool{wire.Packet1RTT: true, wire.Packet0RTT: false} {
+		var d datagram
+		d.begin(make([]byte, 1200), 1200)
+		d.open(packetDraft{space: wire.AppSpace, typ: typ}, make([]byte, 20), 0)
+		if x.conn.demandAck(&d); d.current().eliciting != want {
+			t.Errorf("a probe of type %s asks for an immediate acknowledgment: %v", typ, !want)
+		}
+	}
+}

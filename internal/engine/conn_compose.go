@@ -129,7 +129,7 @@ func (c *Conn) fill(now instant.Time, d *datagram, space wire.Space, free bool) 
 	case free || probe:
 		c.fillFrames(d, space)
 		if probe {
-			c.demandAck(d, space)
+			c.demandAck(d)
 		}
 		if !d.current().eliciting && (probe || ackDue && s.acks.wantsAnswer()) {
 			d.appendFrame(append(d.scratch(), byte(wire.FramePing)))
