@@ -100,6 +100,9 @@ type Protocol struct {
 	// server speaks those that it has in common with a client and obeys the client's preference. Default: both, version 1 by
 	// preference.
 	Versions []uint32
+
+	// Datagrams lets the peer send datagrams (RFC 9221); see Conn.ReceiveDatagram. Ours need its leave alone. Default: no.
+	Datagrams bool
 }
 
 // The versions of QUIC, for Config.Versions.

@@ -48,6 +48,8 @@ func (c *Conn) dispatch() {
 			} else {
 				c.opening[0].wake()
 			}
+		case engine.EventDatagramReady:
+			c.datagrams.wake()
 		case engine.EventIDIssued:
 			c.ep.addID(c, e.ID)
 		case engine.EventIDRetired:
@@ -110,6 +112,7 @@ func (c *Conn) end(err error) {
 	}
 	c.ready.wake()
 	c.accepting.wake()
+	c.datagrams.wake()
 	c.moving.wake()
 	for i := range c.opening {
 		c.opening[i].wake()

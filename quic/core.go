@@ -47,6 +47,9 @@ func (c *Conn) coreConfig(conf *Config, tlsConf *tls.Config) *engine.Config {
 	if !c.ep.sock.Features().ECN {
 		out.ECN = NoECN // the system would neither mark nor tell of marks
 	}
+	if conf.Datagrams {
+		out.MaxDatagramFrame = 65535 // RFC 9221, section 3: "any DATAGRAM frame that fits inside a QUIC packet"
+	}
 	rand.Read(out.Seed[:])
 	return out
 }

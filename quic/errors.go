@@ -29,6 +29,9 @@ var (
 	ErrHandshakeTimeout = engine.ErrHandshakeTimeout // the handshake was not done within Config.HandshakeTimeout
 	ErrStatelessReset   = engine.ErrStatelessReset   // the peer has lost its state, most likely in a restart
 
+	ErrNoDatagrams      = engine.ErrNoDatagrams      // the peer takes no datagrams
+	ErrDatagramTooLarge = engine.ErrDatagramTooLarge // it is larger than Conn.MaxDatagramSize
+
 	// ErrClosed is returned by the calls of an endpoint that is closed or shutting down.
 	ErrClosed = errors.New("quic: endpoint is closed")
 )

@@ -122,7 +122,7 @@ func (c *Conn) fill(now instant.Time, d *datagram, space wire.Space, free bool) 
 	if !(ackDue || probe || urgent || free && c.wantsToSend(space)) || !c.openPacket(d, space) {
 		return
 	}
-	if ackDue || s.acks.pending() {
+	if ackDue || s.acks.pending() && c.streams.datagrams.out.n == 0 { // a large datagram may need all the room
 		s.acks.appendTo(now, d, space)
 	}
 	switch {
@@ -176,7 +176,9 @@ func (c *Conn) fillFrames(d *datagram, space wire.Space) {
 		c.streams.appendTo(d) &&
 		c.appendStreamControl(d)
 	if more {
+		c.streams.datagrams.appendTo(c, d)
 		c.appendStreamData(d)
+		c.streams.datagrams.appendTo(c, d)
 	}
 	c.idle.appendTo(d)
 }
@@ -190,7 +192,7 @@ func (c *Conn) wantsToSend(space wire.Space) bool {
 	if space != wire.AppSpace {
 		return false
 	}
-	return c.streams.data.n > 0 || c.streams.control.n > 0 || c.flow.window.announce.isUnsent() || c.flow.blocked.isUnsent() ||
+	return c.streams.data.n > 0 || c.streams.datagrams.out.n > 0 || c.streams.control.n > 0 || c.flow.window.announce.isUnsent() || c.flow.blocked.isUnsent() ||
 		c.shake.doneFrame.isUnsent() || c.path.tokens.send.isUnsent() || c.path.owes() || c.ids.owes() ||
 		c.answer.request.frame.isUnsent() || c.streams.owes() || c.idle.pingDue || c.spaces[space].acks.wantsAnswer()
 }

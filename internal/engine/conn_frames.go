@@ -56,6 +56,18 @@ func (c *Conn) handleFrames(now instant.Time, d Datagram, p *opened) *TransportE
 	p.probing = true
 	for b := p.payload; len(b) > 0; {
 		typ := uint64(b[0])
+		if typ&^1 == wire.FrameDatagram && p.space == wire.AppSpace {
+			data, n := wire.ConsumeDatagram(b)
+			if n <= 0 {
+				return violation(wire.FrameEncodingError, typ, "malformed datagram frame")
+			}
+			if err := c.handleDatagram(data, n); err != nil {
+				return err
+			}
+			p.eliciting, p.probing = true, false
+			b = b[n:]
+			continue
+		}
 		if typ > wire.FrameHandshakeDone {
 			n, err := c.handleExtensionFrame(p, b)
 			if err != nil {
@@ -209,7 +221,7 @@ func (c *Conn) handleControlFrame(now instant.Time, p *opened, typ uint64, b []b
 // unknownFrame says what is wrong with a frame type beyond RFC 9000's.
 //
 // RFC 9000, section 12.4: "An endpoint MUST treat the receipt of a frame of unknown type as a connection error of type
-// FRAME_ENCODING_ERROR." DATAGRAM frames are among them, as we do not offer to take any.
+// FRAME_ENCODING_ERROR."
 func (c *Conn) unknownFrame(b []byte) *TransportError {
 	typ, n := varint.Consume(b)
 	if n < 0 {

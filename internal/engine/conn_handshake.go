@@ -72,6 +72,7 @@ func (c *Conn) startHandshake(now instant.Time) error {
 	p.InitialMaxStreamDataUni = c.config.StreamWindow
 	p.InitialMaxStreamsBidi = c.config.MaxStreamsBidi
 	p.InitialMaxStreamsUni = c.config.MaxStreamsUni
+	p.MaxDatagramFrameSize = c.config.MaxDatagramFrame
 	p.MaxAckDelay = maxAckDelay
 	p.AckDelayExponent = ackDelayExponent
 	p.HasMinAckDelay, p.MinAckDelay = true, minAckDelay

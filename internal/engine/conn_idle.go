@@ -92,6 +92,8 @@ func (c *Conn) rest(now instant.Time) {
 		return
 	}
 	c.ledger.Trim()
+	c.streams.datagrams.out.rest()
+	c.streams.datagrams.in.rest()
 	if len(c.streams.byID) == 0 {
 		c.pool = chunkPool{}
 		c.streams.free, c.streams.byID = nil, nil

@@ -41,6 +41,9 @@ type Config struct {
 	ConnWindow, MaxConnWindow     int64 // of the connection: 768 KiB and 15 MiB
 	MaxStreamsBidi, MaxStreamsUni int64 // how many streams the peer may have open at once: 100 and 100; negative: none
 
+	// MaxDatagramFrame is the largest DATAGRAM frame we take, in bytes (RFC 9221); default 0: none. 65535 takes any.
+	MaxDatagramFrame int64
+
 	// A server: where it would rather be reached, by clients whose IP version it is; the same connections must get what
 	// arrives there. Zero: nowhere else.
 	PreferredV4, PreferredV6 netip.AddrPort

@@ -43,6 +43,9 @@ const (
 	// EventNewToken: the server gave a token for the next connection to it; see Conn.TakeToken.
 	EventNewToken
 
+	// EventDatagramReady: ReceiveDatagram would return something; it is told again only after a call of that.
+	EventDatagramReady
+
 	// EventPathChanged: the connection uses other addresses now; see Conn.Path.
 	EventPathChanged
 	// EventMigrationFailed: the path that Migrate asked for does not answer.

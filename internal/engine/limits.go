@@ -80,6 +80,11 @@ const (
 	// are what a flood of forged addresses makes us hold. TestClientsProveTheirAddressInAFlood.
 	MaxUnvalidated = 128
 
+	// maxDatagrams and maxDatagramBytes bound the datagrams (RFC 9221) that wait to be sent, and those that wait to be taken;
+	// beyond them the oldest goes. TestDatagramQueuesDropTheOldest.
+	maxDatagrams     = 256
+	maxDatagramBytes = 256 << 10
+
 	// maxFreeStreams is how many stream records a connection keeps for reuse. TestFreeListsAreBounded.
 	maxFreeStreams = 128
 )

@@ -30,6 +30,8 @@ type streamSet struct {
 	data    streamQueue // streams that owe STREAM frames, served in turn, a packet each
 	starved streamQueue // streams with bytes that wait for the connection's flow control
 
+	datagrams datagramState // beside the streams
+
 	free []*stream
 }
 

@@ -129,6 +129,10 @@ func traceControlFrame(q qlog.Frame, typ uint64, b []byte) (_ qlog.Frame, n int)
 		var f wire.NewConnectionID
 		f, n = wire.ConsumeNewConnectionID(b)
 		q.Seq, q.RetirePriorTo, q.Bytes = f.Seq, f.RetirePriorTo, f.ID.AppendTo(nil)
+	case wire.FrameDatagram, wire.FrameDatagramLen:
+		var data []byte
+		data, n = wire.ConsumeDatagram(b)
+		q.Length = int64(len(data))
 	case wire.FrameRetireConnectionID:
 		q.Seq, n = wire.ConsumeRetireConnectionID(b)
 	case wire.FramePathChallenge, wire.FramePathResponse:
