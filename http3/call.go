@@ -360,7 +360,7 @@ func (c *call) queueTrailers() error {
 func (cc *ClientConn) tlsState() *tls.ConnectionState {
 	cc.mu.Lock()
 	defer cc.mu.Unlock()
-	if cc.tls == nil {
+	if cc.tls == nil || !cc.tls.HandshakeComplete {
 		state := cc.q.TLS()
 		cc.tls = &state
 	}

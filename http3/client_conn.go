@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/godwit-net/godwit/internal/h3"
 	"github.com/godwit-net/godwit/quic"
@@ -16,6 +17,8 @@ type ClientConn struct {
 	conn
 	t *Transport
 
+	shaken atomic.Bool // the handshake is known to be done
+
 	// Under conn.mu.
 	calls   map[*call]struct{} // requests that are not over
 	waiting int                // requests that wait for a stream
@@ -25,8 +28,8 @@ type ClientConn struct {
 	tls     *tls.ConnectionState
 }
 
-// NewClientConn speaks HTTP/3 on c, which has finished its handshake, with the
-// settings of a zero Transport. It sends SETTINGS at once. c must not be used
+// NewClientConn speaks HTTP/3 on c, which has finished its handshake or uses
+// 0-RTT, with the settings of a zero Transport. It sends SETTINGS at once. c must not be used
 // for anything else, its AcceptStream included.
 func NewClientConn(c *quic.Conn) *ClientConn { return new(Transport).NewClientConn(c) }
 
@@ -35,6 +38,12 @@ func (t *Transport) NewClientConn(c *quic.Conn) *ClientConn {
 	cc := &ClientConn{t: t, calls: make(map[*call]struct{})}
 	cc.init(c, false, t.maxResponseHeaderBytes(), t.Logger)
 	cc.goAway = cc.receiveGoAway
+	if c.EarlyData() {
+		cc.recall()
+	}
+	if !c.TLS().HandshakeComplete {
+		go cc.awaitHandshake()
+	}
 	c.HandleStreams(cc.handleStream)
 	// Requests need not wait for it, and a server that allows no unidirectional
 	// stream must not hold the caller.
@@ -52,7 +61,8 @@ func (cc *ClientConn) RoundTrip(req *http.Request) (*http.Response, error) {
 		closeBody(req)
 		return nil, err
 	}
-	return cc.roundTrip(req)
+	res, _, err := cc.roundTripFirst(req)
+	return res, err
 }
 
 // Conn returns the QUIC connection underneath.

@@ -27,6 +27,7 @@ type conn struct {
 	uni      h3.UniStreams
 	sent     h3.GoAway
 	settings h3.Settings // the peer's
+	recalled bool        // settings are those of the connection before
 }
 
 func (c *conn) init(q *quic.Conn, server bool, limit int, log *slog.Logger) {
@@ -99,8 +100,16 @@ func (c *conn) receive(stream int64, f h3.ControlFrame) {
 	switch f.Type {
 	case h3.FrameSettings:
 		c.mu.Lock()
-		c.settings = f.Settings
+		before, recalled := c.settings, c.recalled
+		c.settings, c.recalled = f.Settings, false
 		c.mu.Unlock()
+		if recalled && c.q.EarlyData() && shrunk(&before, &f.Settings) {
+			c.fail(&h3.Error{Code: h3.H3SettingsError, Reason: "0-RTT was accepted with smaller settings"})
+			return
+		}
+		if !c.server {
+			c.remember(f.Settings)
+		}
 	case h3.FrameGoAway:
 		if c.goAway != nil {
 			c.goAway(f.ID)

@@ -33,6 +33,11 @@ func (x *exchange) serve() {
 		x.refuse(err)
 		return
 	}
+	if err := x.waitUnlessSafe(req); err != nil {
+		x.body.r.free()
+		x.refuse(err)
+		return
+	}
 	x.req = req
 	x.res.init(x, req)
 	srv := x.conn.srv

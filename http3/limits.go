@@ -55,6 +55,13 @@ const (
 
 // How our own memory is used.
 const (
+	// maxSessions is how many TLS sessions a Transport remembers for 0-RTT.
+	maxSessions = 64
+
+	// maxTooEarly is how much of a 425 (Too Early) response is read before the
+	// request is sent again: enough to end its stream in peace.
+	maxTooEarly = 4 << 10
+
 	// frameRoom is what is kept free in front of a payload for the header of
 	// its frame: one byte of type and up to eight of length.
 	frameRoom = 9

@@ -52,7 +52,7 @@ func (s *bytesStream) Read(p []byte) (int, error) {
 
 // newTestExchange is an exchange on bytes, without a connection.
 func newTestExchange(s *bytesStream) *exchange {
-	c := &serverConn{srv: &Server{}, remote: "192.0.2.1:1", tls: new(tls.ConnectionState)}
+	c := &serverConn{srv: &Server{}, remote: "192.0.2.1:1", tls: &tls.ConnectionState{HandshakeComplete: true}}
 	c.limit = 1 << 16
 	return newExchange(c, context.Background(), s)
 }

@@ -104,6 +104,7 @@ func (s *Server) Serve(e *quic.Endpoint) error {
 	if err := s.track(e); err != nil {
 		return err
 	}
+	e.SetEarlyState(s.earlyState())
 	defer s.untrack(e)
 	for {
 		q, err := e.Accept(context.Background())

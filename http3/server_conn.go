@@ -34,6 +34,7 @@ func newServerConn(srv *Server, q *quic.Conn) *serverConn {
 	c.init(q, true, srv.maxHeaderBytes(), srv.Logger)
 	c.ctx = context.WithValue(q.Context(), http.ServerContextKey, srv)
 	c.ctx = context.WithValue(c.ctx, http.LocalAddrContextKey, q.LocalAddr())
+	c.ctx = context.WithValue(c.ctx, connKey{}, q)
 	if srv.ConnContext != nil {
 		if c.ctx = srv.ConnContext(c.ctx, q); c.ctx == nil {
 			panic("http3: ConnContext returned nil")
@@ -219,12 +220,12 @@ func (c *serverConn) remoteAddr() string {
 	return c.remote
 }
 
-// tlsState is the state of the handshake; all requests share it, as in
+// tlsState is the state of the handshake; all requests after it share it, as in
 // net/http.
 func (c *serverConn) tlsState() *tls.ConnectionState {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.tls == nil {
+	if c.tls == nil || !c.tls.HandshakeComplete {
 		state := c.q.TLS()
 		c.tls = &state
 	}

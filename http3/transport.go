@@ -8,6 +8,7 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/godwit-net/godwit/internal/h3"
@@ -27,10 +28,16 @@ type Transport struct {
 	TLSClientConfig *tls.Config
 
 	// QUIC tunes the connections. nil: the defaults of package quic.
+	//
+	// With its EarlyData, requests with the methods GET, HEAD and OPTIONS and
+	// without content are sent in 0-RTT where an earlier connection's session
+	// allows it, and again after the handshake when the server answers 425 (Too
+	// Early); all others wait for the handshake. Sessions are kept in
+	// TLSClientConfig.ClientSessionCache, or in the Transport if that is nil.
 	QUIC *quic.Config
 
 	// Dial opens a connection to addr ("host:port"). nil: quic.Dial. The
-	// connection must have finished its handshake.
+	// connection must have finished its handshake or use 0-RTT.
 	Dial func(ctx context.Context, addr string, tlsConf *tls.Config, c *quic.Config) (*quic.Conn, error)
 
 	// MaxResponseHeaderBytes limits a response's header section, counted as
@@ -53,6 +60,15 @@ type Transport struct {
 	Logger *slog.Logger
 
 	pool pool
+
+	sessionsOnce sync.Once
+	sessionCache tls.ClientSessionCache
+}
+
+// sessions is the Transport's own session cache.
+func (t *Transport) sessions() tls.ClientSessionCache {
+	t.sessionsOnce.Do(func() { t.sessionCache = tls.NewLRUClientSessionCache(maxSessions) })
+	return t.sessionCache
 }
 
 // RoundTrip sends one request and returns its response, whose Body must be
@@ -74,8 +90,10 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 			closeBody(req)
 			return nil, err
 		}
-		res, err := cc.roundTrip(req)
-		if err == nil || !Unprocessed(err) || ctx.Err() != nil || attempt == maxAttempts {
+		res, early, err := cc.roundTripFirst(req)
+		// What went in 0-RTT is safe: when no handshake came of it, it is sent again.
+		failed := err != nil && early && !cc.shaken.Load() && !cc.q.TLS().HandshakeComplete
+		if err == nil || !(failed || Unprocessed(err)) || ctx.Err() != nil || attempt == maxAttempts {
 			return res, err
 		}
 		again, ok := rewind(req)
@@ -128,6 +146,9 @@ func (t *Transport) dial(ctx context.Context, addr string) (*ClientConn, error) 
 		dial = quic.Dial
 	}
 	tlsConf := ConfigureTLS(t.TLSClientConfig)
+	if t.QUIC != nil && t.QUIC.EarlyData && tlsConf.ClientSessionCache == nil {
+		tlsConf.ClientSessionCache = t.sessions()
+	}
 	if tlsConf.ServerName == "" {
 		tlsConf.ServerName, _, _ = net.SplitHostPort(addr)
 	}
@@ -135,7 +156,9 @@ func (t *Transport) dial(ctx context.Context, addr string) (*ClientConn, error) 
 	if err != nil {
 		return nil, err
 	}
-	if p := q.TLS().NegotiatedProtocol; p != NextProto {
+	// With 0-RTT the protocol is the one before, until the handshake is done.
+	if s := q.TLS(); s.HandshakeComplete && s.NegotiatedProtocol != NextProto {
+		p := s.NegotiatedProtocol
 		q.CloseWithError(uint64(h3.H3NoError), "")
 		return nil, fmt.Errorf("http3: %s chose protocol %q", addr, p)
 	}

@@ -95,10 +95,11 @@ func (c *Conn) EarlyData() bool {
 // HandshakeDone waits until the handshake is done. From then on nothing that arrives can be a replay, and what came before is
 // known to have come from the peer that TLS names. The error is the connection's, when it ended before, or the context's.
 func (c *Conn) HandshakeDone(ctx context.Context) error {
+	done := ctx.Done() // not under the lock: the context of a request on this connection takes it itself
 	c.mu.Lock()
 	defer c.leave(nil)
 	for !c.handshook && c.err == nil {
-		if !c.ready.wait(&c.mu, ctx.Done()) && !c.handshook && c.err == nil {
+		if !c.ready.wait(&c.mu, done) && !c.handshook && c.err == nil {
 			return context.Cause(ctx)
 		}
 	}
