@@ -120,8 +120,8 @@ func TestAcknowledgedAcknowledgmentsAreForgotten(t *testing.T) {
 }
 
 func TestAReceiverAsksForAnAcknowledgmentNowAndThen(t *testing.T) {
-	// RFC 9000, section 13.2.4: "a receiver that is only receiving ack-eliciting packets, and never sends any, might send an
-	// occasional PING". Without it, it would repeat old ranges for ever.
+	// RFC 9000, section 13.2.4: "In such a case, a receiver could send a PING or other small ack-eliciting frame occasionally,
+	// such as once per round trip, to elicit an ACK from the peer." Without it, it would repeat old ranges for ever.
 	x, _ := fresh(t)
 	pings := 0
 	for range 4 * pingEvery {

@@ -70,8 +70,8 @@ func (p *pair) requestResponse(what string) {
 }
 
 func TestAClientThatHearsNothingProbesAlone(t *testing.T) {
-	// RFC 9002, section 6.2.2.1: "If Handshake packets cannot be sent, [...] it MUST send an Initial packet in a UDP datagram
-	// with a payload of at least 1200 bytes."
+	// RFC 9002, section 6.2.2.1: "When the PTO fires, the client MUST send a Handshake packet if it has Handshake keys,
+	// otherwise it MUST send an Initial packet in a UDP datagram with a payload of at least 1200 bytes."
 	x := newExchange(t, false)
 	x.drain()
 	x.receive(wire.InitialSpace, wire.AppendAck(nil, wire.Ack{}, x.seen[wire.InitialSpace], 100))

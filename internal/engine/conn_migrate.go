@@ -34,7 +34,7 @@ var (
 // EventMigrationFailed that it did not answer, in which case nothing has changed.
 //
 // Deviation: RFC 9000, section 9.5 advises against migrating when the server uses a zero-length connection ID, "because
-// traffic over the new path might be trivially linked to traffic over the old one". Whoever calls Migrate wants the
+// traffic over the new path might be trivially linkable to traffic over the old one". Whoever calls Migrate wants the
 // connection more than that.
 func (c *Conn) Migrate(now instant.Time, to Path) error {
 	now = c.advance(now)

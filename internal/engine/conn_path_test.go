@@ -126,7 +126,8 @@ func TestAProbeIsAnsweredWhereItCameFrom(t *testing.T) {
 }
 
 func TestANewPathIsLimitedUntilItIsValidated(t *testing.T) {
-	// RFC 9000, section 9.3: "it MUST limit the amount of data it sends to that address" as before the first validation.
+	// RFC 9000, section 9.3: "An endpoint MAY send data to an unvalidated peer address, but it MUST protect against potential
+	// attacks as described in Sections 9.3.1 and 9.3.2."
 	x := newExchange(t, true).handshake()
 	id := x.open()
 	x.conn.Write(x.now, id, make([]byte, 30000))

@@ -48,7 +48,7 @@ func (v *validation) due() instant.Time { return instant.Earliest(v.deadline, v.
 
 // expire sends another challenge when it is time, and reports whether the proof is given up.
 //
-// RFC 9000, section 13.3: PATH_CHALLENGE frames "are sent periodically until a matching PATH_RESPONSE frame is received": a
+// RFC 9000, section 13.3: a check with PATH_CHALLENGE frames "is sent periodically until a matching PATH_RESPONSE frame is received": a
 // response is sent only once, so that a challenge may have arrived and still want repeating. Section 8.2.1: "An endpoint
 // SHOULD NOT probe a new path with packets containing a PATH_CHALLENGE frame more frequently than it would send an Initial
 // packet": probe timeouts that double are how those are sent.

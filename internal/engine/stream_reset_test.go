@@ -91,7 +91,8 @@ func TestBytesWrittenAtTheLimitAreAnnouncedAsBlocked(t *testing.T) {
 }
 
 func TestResetOfAStreamThatIsAllHereIsIgnored(t *testing.T) {
-	// RFC 9000, section 3.2: "An endpoint [...] MAY ignore a RESET_STREAM".
+	// RFC 9000, section 3.2, of a RESET_STREAM after all data: "An implementation is free to manage this situation as it
+	// chooses."
 	x := newExchange(t, true).handshake()
 	x.receive(wire.AppSpace, streamFrame(0, 0, "abc", true))
 	x.receive(wire.AppSpace, wire.AppendResetStream(nil, wire.ResetStream{ID: 0, Code: 1, FinalSize: 3}))
