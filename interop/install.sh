@@ -15,18 +15,23 @@ in_sid() {
 	env -i PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive chroot "$SID" "$@"
 }
 
+# again runs a command that fetches from a network, up to three times.
+again() {
+	"$@" || { sleep 5; "$@"; } || { sleep 15; "$@"; }
+}
+
 install_host() {
 	local need=()
 	for p in debootstrap chromium iproute2; do
 		dpkg -s "$p" >/dev/null 2>&1 || need+=("$p")
 	done
 	[ ${#need[@]} -eq 0 ] && return
-	apt-get update -qq
-	apt-get install -y -qq --no-install-recommends "${need[@]}" >/dev/null
+	again apt-get update -qq
+	again apt-get install -y -qq --no-install-recommends "${need[@]}" >/dev/null
 }
 
 install_sid() {
-	[ -x "$SID/usr/bin/apt-get" ] || debootstrap --variant=minbase --include=ca-certificates sid "$SID" "$MIRROR" >"$PEERS/debootstrap.log" 2>&1
+	[ -x "$SID/usr/bin/apt-get" ] || again debootstrap --variant=minbase --include=ca-certificates sid "$SID" "$MIRROR" >"$PEERS/debootstrap.log" 2>&1
 	mountpoint -q "$SID/proc" || mount -t proc proc "$SID/proc"
 	cp /etc/resolv.conf "$SID/etc/resolv.conf"
 	if in_sid dpkg -s nginx haproxy curl python3-aioquic tshark >/dev/null 2>&1; then
@@ -37,13 +42,13 @@ install_sid() {
 	# A mirror's snapshot of sid is often older than its Release file allows.
 	echo 'Acquire::Check-Valid-Until "false";' >"$SID/etc/apt/apt.conf.d/99snapshot"
 	echo "deb $MIRROR sid main" >"$SID/etc/apt/sources.list"
-	in_sid apt-get update -qq
-	in_sid apt-get install -y -qq --no-install-recommends nginx haproxy curl python3-aioquic python-aioquic-doc \
+	again in_sid apt-get update -qq
+	again in_sid apt-get install -y -qq --no-install-recommends nginx haproxy curl python3-aioquic python-aioquic-doc \
 		python3-wsproto python3-starlette python3-jinja2 tshark openssl >"$PEERS/apt.log" 2>&1
 }
 
 install_caddy() {
-	[ -x "$PEERS/bin/caddy" ] || GOBIN="$PEERS/bin" go install github.com/caddyserver/caddy/v2/cmd/caddy@v2.11.9
+	[ -x "$PEERS/bin/caddy" ] || GOBIN="$PEERS/bin" again go install github.com/caddyserver/caddy/v2/cmd/caddy@v2.11.9
 }
 
 report() {
