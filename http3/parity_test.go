@@ -308,10 +308,17 @@ var parities = []parity{
 			http.ServeContent(w, r, "x.txt", time.Unix(1e9, 0), strings.NewReader("0123456789"))
 		}},
 	{name: "http.TimeoutHandler", handler: func(n *notes, w http.ResponseWriter, r *http.Request) {
+		// The handler within may return neither before the timeout is answered, as both would be ready at once and chance
+		// chooses, nor after what it noted is compared.
+		answered, noted := make(chan struct{}), make(chan struct{})
 		http.TimeoutHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			<-r.Context().Done()
 			n.addf("%v", r.Context().Err())
+			close(noted)
+			<-answered
 		}), time.Millisecond, "too slow").ServeHTTP(w, r)
+		<-noted
+		close(answered)
 	}, without: []string{"Content-Type"}},
 	{name: "http.MaxBytesReader", request: func(u string) *http.Request {
 		return newRequest("POST", u+"/", strings.NewReader("0123456789"))
