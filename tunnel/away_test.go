@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -116,8 +117,9 @@ func TestRequestsUnderWayFailWhenTheExitVanishes(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer half.Body.Close()
-	whole := make(chan string)
+	whole := make(chan string, 1)
 	go func() {
+		defer close(whole) // even when do gives up
 		res, body := w.do(w.request("POST", "/", strings.NewReader("x")))
 		whole <- res.Status + " " + res.Header.Get("Proxy-Status") + " " + body
 	}()
@@ -135,24 +137,27 @@ func TestRequestsUnderWayFailWhenTheExitVanishes(t *testing.T) {
 // A network that is away for a moment costs no connection as long as nobody waits, nor one that is silent for a good reason.
 func TestASilentPlatformIsNoSilentExit(t *testing.T) {
 	answer := make(chan struct{})
+	give := sync.OnceFunc(func() { close(answer) })
 	w := &world{t: t, log: new(logBuffer)}
 	w.platform = newPlatform(t, func(w http.ResponseWriter, r *http.Request) { <-answer })
 	w.exit = w.startExit("127.0.0.1:0", NewKey())
-	e, err := ListenEntry("127.0.0.1:0", EntryConfig{Token: w.token(), Silence: 120 * time.Millisecond, Logger: w.logger()})
+	e, err := ListenEntry("127.0.0.1:0", EntryConfig{Token: w.token(), Silence: time.Second, Logger: w.logger()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	go e.Serve()
 	defer e.Close()
+	defer give() // the platform waits for its handlers
 	w.URL, w.client = "http://"+e.Addr().String(), http.DefaultClient
-	status := make(chan int)
+	status := make(chan int, 1)
 	go func() {
+		defer close(status) // even when get gives up
 		res, _ := w.get("/")
 		status <- res.StatusCode
 	}()
 	// The exit is asked for signs of life, and gives them.
 	eventually(t, "there were three hellos", func() bool { return w.exit.server.Stats().Requests >= 1+1+3 })
-	close(answer)
+	give()
 	if got := <-status; got != 200 {
 		t.Errorf("status %d", got)
 	}

@@ -185,8 +185,13 @@ func TestEventsArriveOneByOne(t *testing.T) {
 		for i := range 20 {
 			fmt.Fprintf(w, "data: %d\n\n", i)
 			w.(http.Flusher).Flush()
-			if got := <-acknowledged; got != strconv.Itoa(i) {
-				t.Errorf("event %d was acknowledged as %s", i, got)
+			select {
+			case got := <-acknowledged:
+				if got != strconv.Itoa(i) {
+					t.Errorf("event %d was acknowledged as %s", i, got)
+				}
+			case <-r.Context().Done(): // the test has failed
+				return
 			}
 		}
 	})
