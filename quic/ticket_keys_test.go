@@ -90,3 +90,17 @@ func TestSessionsOutliveTheServerWithTicketKeys(t *testing.T) {
 		e.Close()
 	}
 }
+
+func FuzzTicketState(f *testing.F) {
+	f.Add(appendTicketState(nil, 7, [32]byte{1}))
+	f.Add([]byte(ticketStateHead))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		gen, secret, err := parseTicketState(b)
+		if err != nil {
+			return
+		}
+		if again, s, err := parseTicketState(appendTicketState(nil, gen, secret)); err != nil || again != gen || s != secret {
+			t.Fatalf("%q becomes generation %d: %v", b, again, err)
+		}
+	})
+}

@@ -123,3 +123,21 @@ func TestTheSecretsOfAKeyAreIndependent(t *testing.T) {
 		t.Error("the entry's key does not follow from the secret")
 	}
 }
+
+func FuzzParseKey(f *testing.F) {
+	f.Add((&Key{seed: [32]byte{1}, secret: Secret{2}}).text())
+	f.Add([]byte("-----BEGIN " + keyFileType + "-----"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		k, why := parseKey(text)
+		switch {
+		case (k == nil) != (why != ""):
+			t.Fatalf("%q: %v, and %q", text, k, why)
+		case k != nil:
+			if again, why := parseKey(k.text()); why != "" || *again != *k {
+				t.Fatalf("%q comes back as another key: %s", text, why)
+			}
+		case strings.Contains(why, "\n"):
+			t.Fatalf("several lines: %q", why)
+		}
+	})
+}

@@ -403,3 +403,36 @@ func TestEarlyDataIsOffUnlessAskedFor(t *testing.T) {
 		t.Error("the session was not resumed")
 	}
 }
+
+// FuzzStored hands both ends whatever may have been kept with a session: of what is accepted every block is whole.
+func FuzzStored(f *testing.F) {
+	p := wire.DefaultTransportParams()
+	p.InitialMaxData, p.InitialMaxStreamsBidi = 1<<20, 10
+	good := appendBlock([]byte{1}, p.AppendTo(nil, 0))
+	good = appendBlock(good, []byte("state"))
+	f.Add(append(good, "mark"...))
+	f.Add(good[:len(good)-1])
+	f.Add([]byte{1, 0xc0})
+	f.Fuzz(func(t *testing.T, stored []byte) {
+		if block, rest, ok := consumeBlock(stored); ok && !bytes.HasSuffix(stored, rest) {
+			t.Fatalf("%x is taken apart into %x and %x", stored, block, rest)
+		} else if again, tail, _ := consumeBlock(append(appendBlock(nil, block), rest...)); ok && (!bytes.Equal(again, block) || !bytes.Equal(tail, rest)) {
+			t.Fatalf("%x became %x, and %x became %x", block, again, rest, tail)
+		}
+		for _, server := range []bool{false, true} {
+			c := &Conn{server: server, config: Config{Early: &EarlyConfig{
+				State: []byte("state"),
+				Admit: func(mark []byte) bool {
+					if !bytes.HasSuffix(stored, mark) {
+						t.Fatalf("%x is not the end of %x", mark, stored)
+					}
+					return true
+				},
+			}}}
+			c.version.original, c.params = wire.Version1, wire.DefaultTransportParams()
+			if ok := c.resumeEarly(stored); ok && !server && !bytes.Contains(stored, c.early.resumed) {
+				t.Fatalf("%x is in no part of %x", c.early.resumed, stored)
+			}
+		}
+	})
+}

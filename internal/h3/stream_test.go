@@ -52,3 +52,30 @@ func TestStreamTypesNeedAllTheirBytes(t *testing.T) {
 		t.Errorf("truncated: %d", n)
 	}
 }
+
+func FuzzStreamType(f *testing.F) {
+	f.Add(AppendStreamType(nil, StreamControl))
+	f.Add(AppendStreamType(nil, StreamType(Grease(999))))
+	f.Add([]byte{0xc0, 0})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		typ, n := ConsumeStreamType(b)
+		if n < 0 || n > len(b) || n > MaxStreamTypeLen {
+			t.Fatalf("%x: %v, %d", b, typ, n)
+		}
+		if n == 0 {
+			if len(b) >= MaxStreamTypeLen {
+				t.Fatalf("%x has room for every type", b)
+			}
+			return
+		}
+		if again, _ := ConsumeStreamType(AppendStreamType(nil, typ)); again != typ {
+			t.Fatalf("%v became %v", typ, again)
+		}
+		for _, server := range []bool{false, true} {
+			u := UniStreams{Server: server}
+			if u.Open(typ) == nil && typ.Critical() && u.Open(typ) == nil {
+				t.Fatalf("two %v streams", typ)
+			}
+		}
+	})
+}
