@@ -1,10 +1,11 @@
-// Package quic is QUIC version 1 (RFC 9000, 9001, 9002) with a blocking API like that of package net.
+// Package quic is QUIC, versions 1 and 2 (RFC 9000, 9001, 9002, 9369), with a blocking API like that of package net.
 //
 // An [Endpoint] is a UDP socket. [Listen] makes one that accepts connections, [Dial] opens a [Conn] from a socket of its
 // own, and [NewEndpoint] makes one from which many connections are dialled. A Conn carries streams: each [Stream] is an
 // ordered, reliable sequence of bytes, in both directions or in one. Everything here may be used by many goroutines at
 // once. Writes are buffered and Close waits for nobody, so a program that ends with its last Write should let its peer
-// close the connection: what is buffered when a connection closes is dropped.
+// close the connection: what is buffered when a connection closes is dropped. Besides streams there are datagrams (RFC 9221),
+// which are neither ordered nor reliable. 0-RTT and datagrams are off until a [Config] turns them on.
 //
 // # What it is made of
 //

@@ -1,4 +1,4 @@
-// Package engine implements QUIC (RFC 9000, 9001, 9002) as deterministic state machines.
+// Package engine implements QUIC (RFC 9000, 9001, 9002, with 9221, 9287, 9368 and 9369) as deterministic state machines.
 //
 // The engine does no I/O, starts no goroutine, takes no lock and reads no clock. Datagrams, time and application calls
 // come in; datagrams, events and one deadline come out:
