@@ -60,7 +60,7 @@ func TestTheEntryDoesNotNeedItsExitToStart(t *testing.T) {
 
 // A killed exit says no goodbye. The one that takes its place has the same key and none of the connections.
 func TestTheEntryComesBackAfterARestart(t *testing.T) {
-	for _, how := range []string{"shut down", "killed"} {
+	for _, how := range []string{"shut down", "closed", "killed"} {
 		t.Run(how, func(t *testing.T) {
 			goroutinesReturn(t)
 			w := &world{t: t, log: new(logBuffer)}
@@ -74,6 +74,11 @@ func TestTheEntryComesBackAfterARestart(t *testing.T) {
 				r.to(nil)
 				r.renew() // its last words go nowhere
 			}
+			if how == "shut down" {
+				if err := first.Shutdown(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
 			first.Close()
 			r.to(w.startExit(first.Addr().String(), k).Addr())
 			// No request fails: GET may be sent again.
@@ -83,9 +88,8 @@ func TestTheEntryComesBackAfterARestart(t *testing.T) {
 			if n := strings.Count(w.log.String(), "tunnel up"); n != 2 {
 				t.Errorf("up %d times: %s", n, w.log)
 			}
-			if how == "killed" {
-				contains(t, w.log.String(), `reason="the exit was restarted"`)
-			}
+			reason := map[string]string{"shut down": "the exit is shutting down", "closed": "the exit is shutting down", "killed": "the exit was restarted"}[how]
+			contains(t, w.log.String(), `reason="`+reason+`"`)
 		})
 	}
 }

@@ -80,7 +80,8 @@ func (s *session) ended() string {
 	switch {
 	case silent:
 		return fmt.Sprintf("the exit was silent for %v", s.silence)
-	case err == nil, closed && app.Remote:
+	case err == nil, closed && (app.Remote || app.Code == uint64(http3.NoError)):
+		// Either side may be the one that closes when nothing is under way any more.
 		return "the exit is shutting down"
 	case errors.Is(err, quic.ErrStatelessReset):
 		return "the exit was restarted"
