@@ -59,7 +59,7 @@ func tunnelExit(ctx context.Context, p process, args []string) error {
 // parseExit reads the arguments. Nothing has happened when it fails.
 func parseExit(p process, args []string) (c exitFlags, to *url.URL, err error) {
 	f := flag.NewFlagSet("tunnel exit", flag.ContinueOnError)
-	f.StringVar(&c.to, "to", "", "`URL` of the platform: http://HOST:PORT")
+	f.StringVar(&c.to, "to", "", "`URL` of the platform: http://HOST:PORT or https://HOST:PORT")
 	f.StringVar(&c.listen, "listen", ":4433", "UDP `address` to listen on")
 	f.Var(&c.advertise, "advertise", "`HOST:PORT` where entries find this exit; may be repeated (default: this machine's addresses)")
 	f.StringVar(&c.keyFile, "key", "", "`file` that keeps the key and the secret; made if missing (default: in the user's configuration directory)")
