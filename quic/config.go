@@ -55,10 +55,8 @@ type Config struct {
 	// nil: none are kept, as nil is for tls.Config.ClientSessionCache, since a token makes a client recognisable.
 	TokenStore *TokenStore
 
-	// Preferred is where a server would rather be reached, one address for each IP version at the most: clients move there once
-	// their handshake is done, if they can (RFC 9000, section 9.6). Listen opens a socket there, unless it is the port that it
-	// listens on at every address. Default nil: nowhere else.
-	Preferred []netip.AddrPort
+	// Routing is how datagrams find their way to an endpoint, besides its address: connection IDs, and a preferred address.
+	Routing
 
 	// Resumption is about clients that come back: tickets, and 0-RTT, which is off by default.
 	Resumption
@@ -91,6 +89,20 @@ const (
 	// NoECN marks nothing.
 	NoECN = engine.NoECN
 )
+
+// Routing is the part of a Config that says how datagrams find their way to an endpoint. The zero value is good for a server
+// that clients reach at one address, without a load balancer that looks at connection IDs.
+type Routing struct {
+	// ConnIDs makes the connection IDs that peers send their packets to, where something on the way, or in front of several
+	// servers, reads them. All connections of an endpoint share it: only Listen, NewEndpoint and the function Dial look at it.
+	// Default nil: 8 random bytes.
+	ConnIDs ConnIDGenerator
+
+	// Preferred is where a server would rather be reached, one address for each IP version at the most: clients move there once
+	// their handshake is done, if they can (RFC 9000, section 9.6). Listen opens a socket there, unless it is the port that it
+	// listens on at every address. Default nil: nowhere else.
+	Preferred []netip.AddrPort
+}
 
 // Protocol is the part of a Config that says which QUIC is spoken. Most programs leave it as it is.
 type Protocol struct {
@@ -178,13 +190,8 @@ func (c *Config) withDefaults() (Config, error) {
 			*d.field = d.value
 		}
 	}
-	for i, a := range out.Preferred {
-		if !a.Addr().IsValid() || a.Addr().IsUnspecified() || a.Addr().Is4In6() || a.Port() == 0 {
-			return out, fmt.Errorf("quic: Config.Preferred is no address with a port: %v", a)
-		}
-		if i > 1 || i == 1 && a.Addr().Is4() == out.Preferred[0].Addr().Is4() {
-			return out, fmt.Errorf("quic: Config.Preferred has two addresses of one IP version: %v", out.Preferred)
-		}
+	if err := out.Routing.check(); err != nil {
+		return out, err
 	}
 	if err := out.pathDefaults(); err != nil {
 		return out, err
@@ -209,6 +216,19 @@ func (c *Config) withDefaults() (Config, error) {
 		out.Logger = slog.Default()
 	}
 	return out, nil
+}
+
+// check refuses what cannot be.
+func (r *Routing) check() error {
+	for i, a := range r.Preferred {
+		if !a.Addr().IsValid() || a.Addr().IsUnspecified() || a.Addr().Is4In6() || a.Port() == 0 {
+			return fmt.Errorf("quic: Config.Preferred is no address with a port: %v", a)
+		}
+		if i > 1 || i == 1 && a.Addr().Is4() == r.Preferred[0].Addr().Is4() {
+			return fmt.Errorf("quic: Config.Preferred has two addresses of one IP version: %v", r.Preferred)
+		}
+	}
+	return checkIDLen(r.ConnIDs, 0)
 }
 
 // pathDefaults writes out the defaults of what concerns the path.

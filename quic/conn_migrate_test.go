@@ -262,7 +262,7 @@ func TestThePreferredAddressIsMovedTo(t *testing.T) {
 	}
 	preferred := free.LocalAddr().(*net.UDPAddr).AddrPort()
 	free.Close()
-	c, s := pair(t, nil, &Config{Preferred: []netip.AddrPort{preferred}})
+	c, s := pair(t, nil, &Config{Routing: Routing{Preferred: []netip.AddrPort{preferred}}})
 	eventually(t, "the client moves there", func() bool { return c.RemoteAddr().String() == preferred.String() })
 	download(t, c, s, 1<<20, func(int) {})
 	eventually(t, "the server answers from there", func() bool { return s.LocalAddr().String() == preferred.String() })
@@ -275,7 +275,7 @@ func TestThePreferredAddressIsMovedTo(t *testing.T) {
 		{{}}, {netip.MustParseAddrPort("127.0.0.1:0")}, {netip.MustParseAddrPort("0.0.0.0:1")}, {preferred, preferred},
 		{preferred, netip.MustParseAddrPort("[::1]:1"), preferred},
 	} {
-		if _, err := (&Config{Preferred: list}).withDefaults(); err == nil {
+		if _, err := (&Config{Routing: Routing{Preferred: list}}).withDefaults(); err == nil {
 			t.Errorf("%v is taken", list)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 
 	"github.com/godwit-net/godwit/internal/engine"
+	"github.com/godwit-net/godwit/internal/wire"
 )
 
 // coreConfig says to the engine what conf says to the application, for one connection: the seed of its randomness, and
@@ -36,6 +37,10 @@ func (c *Conn) coreConfig(conf *Config, tlsConf *tls.Config) *engine.Config {
 		Tokens:           &c.ep.acceptor.Tokens,
 		NewTrace:         c.newTrace(conf),
 		Early:            c.earlyConfig(conf),
+	}
+	out.ClaimID = func(id wire.ConnID) bool { return c.ep.claimID(c, id) }
+	if c.ep.ids != nil {
+		out.IDs = c.ep.ids
 	}
 	for _, a := range conf.Preferred {
 		if a.Addr().Is4() {

@@ -29,6 +29,7 @@ type Endpoint struct {
 	batch    sync.Mutex                // held by the reader that has one: readers of several sockets take turns
 	more     atomic.Pointer[[]*socket] // sockets besides the first; changed under mu
 	early    *earlyServer              // nil: no 0-RTT
+	ids      *idSource                 // nil: random connection IDs
 
 	mu sync.Mutex
 
@@ -67,7 +68,7 @@ func Listen(addr string, tlsConf *tls.Config, c *Config) (*Endpoint, error) {
 	if len(tlsConf.Certificates) == 0 && tlsConf.GetCertificate == nil && tlsConf.GetConfigForClient == nil {
 		return nil, errors.New("quic: tls.Config has neither Certificates nor GetCertificate: a server needs one")
 	}
-	local, err := resolveLocal(addr)
+	local, err := resolveShared(addr, c)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +86,7 @@ func Listen(addr string, tlsConf *tls.Config, c *Config) (*Endpoint, error) {
 // NewEndpoint opens a UDP socket that only dials: connections made with its Dial share it. addr is as for Listen; ":0"
 // is the usual choice. c may be nil; the connections dialled get a Config of their own.
 func NewEndpoint(addr string, c *Config) (*Endpoint, error) {
-	local, err := resolveLocal(addr)
+	local, err := resolveShared(addr, c)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +106,13 @@ func raise(conf *tls.Config) *tls.Config {
 	return conf
 }
 
-func resolveLocal(addr string) (netip.AddrPort, error) {
+// resolveShared returns the address of a socket that connections share, whose IDs have to tell them apart.
+func resolveShared(addr string, c *Config) (netip.AddrPort, error) {
+	if c != nil {
+		if err := checkIDLen(c.ConnIDs, 1); err != nil {
+			return netip.AddrPort{}, err
+		}
+	}
 	a, err := net.ResolveUDPAddr("udp", addr)
 	if err != nil {
 		return netip.AddrPort{}, fmt.Errorf("quic: %w", err)
@@ -140,6 +147,7 @@ func newEndpoint(local netip.AddrPort, tlsConf *tls.Config, c *Config) (*Endpoin
 		Tokens:     engine.Tokens{Key: secret.TokenKey(), Unix: epoch.Unix()},
 		Validation: engine.Validation(conf.AddressValidation),
 	}
+	e.generateIDs()
 	if e.acceptor.Server && conf.EarlyData {
 		e.early = newEarlyServer(conf.StrikeRegister)
 	}

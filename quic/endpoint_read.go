@@ -8,7 +8,6 @@ import (
 	"github.com/godwit-net/godwit/internal/engine"
 	"github.com/godwit-net/godwit/internal/instant"
 	"github.com/godwit-net/godwit/internal/udp"
-	"github.com/godwit-net/godwit/internal/wire"
 )
 
 // A received datagram, in the order in which it passes through this file: read, receive, sort, and then either the
@@ -145,7 +144,7 @@ func (e *Endpoint) sort(in *intake, msgs []udp.Message) {
 			rest = rest[len(d.Payload):]
 			bytes += len(d.Payload)
 			count++
-			id, ok := wire.DstID(d.Payload, engine.LocalIDLen)
+			id, ok := e.demux.DstID(d.Payload)
 			if !ok {
 				e.count.drop(dropMalformed)
 				continue

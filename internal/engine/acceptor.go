@@ -30,6 +30,7 @@ const (
 	DropGarbage  = "garbage"         // not a QUIC packet
 	DropSmall    = "too_small"       // an Initial or unknown version in a datagram that may not begin a connection
 	DropStranger = "unknown_conn_id" // a packet of a connection that is not here
+	DropNoID     = "no_conn_id"      // there is no connection ID for the answer
 )
 
 // Reasons for answering one, where they are counted.
@@ -53,8 +54,9 @@ type Incoming struct {
 // An Acceptor judges datagrams that belong to no connection: some begin one, some are answered without keeping any
 // state, the rest is dropped. The zero value refuses connections but still answers with stateless resets.
 type Acceptor struct {
-	Server     bool     // whether clients may connect
-	Versions   []uint32 // those that they may begin with; nil: all that are known here
+	Server     bool        // whether clients may connect
+	Versions   []uint32    // those that they may begin with; nil: all that are known here
+	IDs        IDGenerator // of the endpoint; nil: 8 random bytes
 	ResetKey   seal.ResetKey
 	Tokens     Tokens
 	Validation Validation
@@ -69,7 +71,7 @@ const minClientID = 8
 // Receive judges a datagram, whose payload may be decrypted in place. A reply is written to the front of reply, which needs room for 1200 bytes.
 func (a *Acceptor) Receive(now instant.Time, d Datagram, reply []byte, random uint64) Verdict {
 	b := d.Payload
-	if len(b) < 1+LocalIDLen {
+	if len(b) < 1+idLen(a.IDs) {
 		return Verdict{Reason: DropGarbage}
 	}
 	if !wire.IsLong(b[0]) {
@@ -90,7 +92,7 @@ func (a *Acceptor) Receive(now instant.Time, d Datagram, reply []byte, random ui
 		return Verdict{Reason: DropGarbage}
 	case h.Type != wire.PacketInitial:
 		return Verdict{Reason: DropStranger}
-	case len(b) < wire.MinInitialSize || len(h.DstID) < minClientID || len(h.DstID) > wire.MaxConnIDLen:
+	case len(b) < wire.MinInitialSize || len(h.DstID) > wire.MaxConnIDLen:
 		return Verdict{Reason: DropSmall}
 	}
 	return a.begin(now, d, h, reply, random)
@@ -123,8 +125,8 @@ func (a *Acceptor) offered(random uint64) []uint32 {
 // RFC 9000, section 10.3.3: "An endpoint MUST ensure that every Stateless Reset that it sends is smaller than the packet that
 // triggered it, unless it maintains state sufficient to prevent looping."
 func (a *Acceptor) resetStateless(b, reply []byte, random uint64) Verdict {
-	size := min(len(b)-1, maxStatelessReset)
-	if size < minStatelessReset {
+	size, n := min(len(b)-1, maxStatelessReset), idLen(a.IDs)
+	if size < minStatelessReset || n == 0 {
 		return Verdict{Reason: DropStranger}
 	}
 	out := reply[:size]
@@ -133,7 +135,7 @@ func (a *Acceptor) resetStateless(b, reply []byte, random uint64) Verdict {
 		out[i] = byte(random >> 56)
 	}
 	out[0] = out[0]&0x3f | 0x40
-	token := a.ResetKey.Token(b[1 : 1+LocalIDLen])
+	token := a.ResetKey.Token(b[1 : 1+n])
 	copy(out[size-16:], token[:])
 	return Verdict{Kind: Reply, Size: size}
 }

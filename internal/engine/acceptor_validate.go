@@ -62,6 +62,9 @@ func (a *Acceptor) begin(now instant.Time, d Datagram, h wire.LongHeader, reply 
 		// validated address, including potentially sending a Retry packet."
 		in.Validated = key.OpenNewToken(unix, h.Token, d.Path.Remote.Addr()) && a.spent.add(seal.TokenNonce(h.Token))
 	}
+	if len(h.DstID) < minClientID && !in.Retried {
+		return Verdict{Reason: DropSmall} // an ID that we chose, for a Retry packet, may be shorter
+	}
 	if !in.Validated && a.mustValidate() {
 		return a.retry(unix, d, h, reply, random)
 	}
@@ -71,19 +74,12 @@ func (a *Acceptor) begin(now instant.Time, d Datagram, h wire.LongHeader, reply 
 // retry asks the client to come back with a token (RFC 9000, section 17.2.5). The answer is a small part of what it
 // answers, and nothing is kept.
 func (a *Acceptor) retry(unix int64, d Datagram, h wire.LongHeader, reply []byte, random uint64) Verdict {
-	var src [LocalIDLen]byte
-	mixed := random
-	for i := range src {
-		mixed = mixed*6364136223846793005 + 1442695040888963407 // only has to be another than the client's
-		src[i] = byte(mixed >> 56)
+	src, ok := a.newID(random, h.DstID)
+	if !ok {
+		return Verdict{Reason: DropNoID}
 	}
-	if string(src[:]) == string(h.DstID) {
-		// RFC 9000, section 17.2.5.1: "This value MUST NOT be equal to the Destination Connection ID field of the packet sent
-		// by the client."
-		src[0] ^= 1
-	}
-	token := a.Tokens.key(h.Version).RetryToken(unix, seal.RetryToken{Client: d.Path.Remote, Original: h.DstID, Retry: src[:]}, random)
-	b := wire.AppendRetryOf(reply[:0], h.Version, h.SrcID, src[:], token)
+	token := a.Tokens.key(h.Version).RetryToken(unix, seal.RetryToken{Client: d.Path.Remote, Original: h.DstID, Retry: src.Bytes()}, random)
+	b := wire.AppendRetryOf(reply[:0], h.Version, h.SrcID, src.Bytes(), token)
 	tag := seal.Of(h.Version).RetryTag(h.DstID, b)
 	return Verdict{Kind: Reply, Reason: AnswerRetry, Size: len(append(b, tag[:]...))}
 }

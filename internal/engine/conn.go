@@ -64,7 +64,9 @@ func NewClient(now instant.Time, config *Config, p Path) (*Conn, error) {
 	c.version.original = c.config.FirstVersion()
 	c.version.current = c.version.original
 	original := c.randomID()
-	c.ids.initClient(c, original)
+	if !c.ids.initClient(c, original) {
+		return nil, errNoID
+	}
 	c.installInitialKeys(original.Bytes())
 	c.startTrace(now, original)
 	c.path.validated = true // nobody limits what a client sends
@@ -80,7 +82,9 @@ func NewServer(now instant.Time, config *Config, in Incoming) (*Conn, error) {
 	c.server = true
 	c.version.original = max(in.Version, wire.Version1)
 	c.version.current = c.version.original
-	c.ids.initServer(c, in)
+	if !c.ids.initServer(c, in) {
+		return nil, errNoID
+	}
 	c.installInitialKeys(in.DstID.Bytes())
 	c.startTrace(now, c.ids.original)
 	c.path.validated = in.Validated
@@ -90,7 +94,7 @@ func NewServer(now instant.Time, config *Config, in Incoming) (*Conn, error) {
 
 func newConn(now instant.Time, config *Config, p Path) *Conn {
 	c := &Conn{config: config.withDefaults(), now: now}
-	c.ids.resetKey = c.config.ResetKey
+	c.ids.resetKey, c.ids.length = c.config.ResetKey, idLen(config.IDs)
 	c.rand = rand.NewChaCha8(c.config.Seed)
 	c.peer = wire.DefaultTransportParams()
 	c.path.Path, c.path.mtu = p, newMTU()
@@ -208,8 +212,13 @@ func (c *Conn) advance(now instant.Time) instant.Time {
 // fail closes the connection for a fault of the peer's.
 func (c *Conn) fail(now instant.Time, err *TransportError) { c.closeWith(now, err) }
 
+// randomID makes the ID that a client's first packets go to.
+//
+// RFC 9000, section 7.2: "When an Initial packet is sent by a client that has not previously received an Initial or Retry
+// packet from the server, the client populates the Destination Connection ID field with an unpredictable value. This
+// Destination Connection ID MUST be at least 8 bytes in length."
 func (c *Conn) randomID() wire.ConnID {
-	var b [LocalIDLen]byte
+	var b [minClientID]byte
 	c.rand.Read(b[:])
 	return wire.MakeConnID(b[:])
 }

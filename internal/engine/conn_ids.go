@@ -15,6 +15,7 @@ type connIDs struct {
 	first    wire.ConnID // a server's: the one in the first datagram that came here, another than original after a Retry
 	routed   bool        // datagrams to first still lead here
 
+	length    int       // of every ID of ours
 	local     []localID // those the peer may send to, oldest first
 	localNext int64     // sequence number of the next one
 	remote    []remoteID
@@ -50,29 +51,26 @@ type retirement struct {
 	send sentVal
 }
 
-func (x *connIDs) initClient(c *Conn, original wire.ConnID) {
+// initClient reports whether there is an ID for us.
+func (x *connIDs) initClient(c *Conn, original wire.ConnID) bool {
 	x.original = original
 	x.remote = []remoteID{{id: original, used: true, path: c.path.Path}}
-	x.addLocal(c, c.randomID())
+	return x.addLocal(c) != nil
 }
 
-func (x *connIDs) initServer(c *Conn, in Incoming) {
+// initServer reports whether there is an ID for us.
+func (x *connIDs) initServer(c *Conn, in Incoming) bool {
 	x.original, x.first, x.routed = in.DstID, in.DstID, true
 	if in.Retried {
 		x.original, x.retrySrc, x.wasRetry = in.Original, in.DstID, true
 	}
 	x.peerFirst, x.adopted = in.SrcID, true
 	x.remote = []remoteID{{id: in.SrcID, used: true, path: c.path.Path}}
-	x.addLocal(c, c.randomID())
+	if x.length == 0 {
+		panic("BUG: a server's connection IDs have a length")
+	}
 	c.events.push(Event{Kind: EventIDIssued, ID: in.DstID})
-}
-
-// addLocal adds an ID of ours, which datagrams can be sent to from now on.
-func (x *connIDs) addLocal(c *Conn, id wire.ConnID) *localID {
-	x.local = append(x.local, localID{seq: x.localNext, id: id})
-	x.localNext++
-	c.events.push(Event{Kind: EventIDIssued, ID: id})
-	return &x.local[len(x.local)-1]
+	return x.addLocal(c) != nil
 }
 
 // isLocal reports whether id is one of ours.
@@ -119,8 +117,9 @@ func (x *connIDs) fillParams(c *Conn, p *wire.TransportParams) {
 		}
 		p.HasResetToken, p.ResetToken = true, c.config.ResetKey.Token(x.local[0].id.Bytes())
 		if v4, v6 := c.config.PreferredV4, c.config.PreferredV6; v4.IsValid() || v6.IsValid() {
-			id := x.addLocal(c, c.randomID()).id
-			p.PreferredAddress = &wire.PreferredAddress{V4: v4, V6: v6, ID: id, ResetToken: c.config.ResetKey.Token(id.Bytes())}
+			if l := x.addLocal(c); l != nil {
+				p.PreferredAddress = &wire.PreferredAddress{V4: v4, V6: v6, ID: l.id, ResetToken: c.config.ResetKey.Token(l.id.Bytes())}
+			}
 		}
 	}
 }
@@ -190,9 +189,16 @@ func (x *connIDs) adoptPreferred(a *wire.PreferredAddress) {
 }
 
 // issue gives the peer as many IDs as it is willing to keep and we to hold.
+//
+// RFC 9000, section 5.1.1: "An endpoint that selects a zero-length connection ID during the handshake cannot issue a new
+// connection ID."
 func (x *connIDs) issue(c *Conn) {
-	for int64(len(x.local)) < min(c.peer.ActiveConnIDLimit, maxLocalIDs) {
-		x.addLocal(c, c.randomID()).send.set()
+	for x.length > 0 && int64(len(x.local)) < min(c.peer.ActiveConnIDLimit, maxLocalIDs) {
+		l := x.addLocal(c)
+		if l == nil {
+			return // the peer makes do with those it has
+		}
+		l.send.set()
 	}
 }
 
@@ -280,6 +286,11 @@ func (x *connIDs) addRetirement(seq int64) *TransportError {
 
 // handleRetire takes a RETIRE_CONNECTION_ID frame in a packet to the ID dst, and gives the peer a new ID for the old.
 func (x *connIDs) handleRetire(c *Conn, seq int64, dst []byte) *TransportError {
+	if x.length == 0 {
+		// RFC 9000, section 19.16: "An endpoint that provides a zero-length connection ID MUST treat receipt of a
+		// RETIRE_CONNECTION_ID frame as a connection error of type PROTOCOL_VIOLATION."
+		return violation(wire.ProtocolViolation, wire.FrameRetireConnectionID, "an ID is retired although ours is empty")
+	}
 	if seq >= x.localNext {
 		// RFC 9000, section 19.16: "Receipt of a RETIRE_CONNECTION_ID frame containing a sequence number greater than any
 		// previously sent to the peer MUST be treated as a connection error of type PROTOCOL_VIOLATION."
@@ -295,8 +306,12 @@ func (x *connIDs) handleRetire(c *Conn, seq int64, dst []byte) *TransportError {
 			// PROTOCOL_VIOLATION."
 			return violation(wire.ProtocolViolation, wire.FrameRetireConnectionID, "an ID is retired in a packet sent to it")
 		}
-		if len(x.local) == 1 {
-			x.addLocal(c, c.randomID()).send.set() // we must stay reachable
+		if len(x.local) == 1 { // we must stay reachable
+			next := x.addLocal(c)
+			if next == nil {
+				return errNoID
+			}
+			next.send.set()
 		}
 		x.local = append(x.local[:i], x.local[i+1:]...)
 		c.events.push(Event{Kind: EventIDRetired, ID: l.id})

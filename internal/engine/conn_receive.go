@@ -41,7 +41,7 @@ func (c *Conn) Receive(now instant.Time, d Datagram) {
 // receivePackets walks through the packets coalesced in a datagram.
 func (c *Conn) receivePackets(now instant.Time, d Datagram) {
 	for rest := d.Payload; len(rest) > 0 && c.life.state == lifeOpen; {
-		if len(rest) < len(d.Payload) && !sameDestination(rest, d.Payload) {
+		if len(rest) < len(d.Payload) && !sameDestination(rest, d.Payload, c.ids.length) {
 			// RFC 9000, section 12.2: "Receivers SHOULD ignore any subsequent packets with a different Destination Connection ID
 			// than the first packet in the datagram."
 			c.drop(now, "", "unknown_connection_id", len(rest))
@@ -61,10 +61,10 @@ func (c *Conn) receivePackets(now instant.Time, d Datagram) {
 	}
 }
 
-// sameDestination reports whether two packets are to the same connection ID.
-func sameDestination(a, b []byte) bool {
-	x, ok := wire.DstID(a, LocalIDLen)
-	y, _ := wire.DstID(b, LocalIDLen)
+// sameDestination reports whether two packets are to the same connection ID, which has length bytes in short headers.
+func sameDestination(a, b []byte, length int) bool {
+	x, ok := wire.DstID(a, length)
+	y, _ := wire.DstID(b, length)
 	return ok && bytes.Equal(x, y)
 }
 
@@ -125,14 +125,15 @@ func (c *Conn) receiveLong(now instant.Time, d Datagram, b []byte) int {
 func (c *Conn) receiveShort(now instant.Time, d Datagram, b []byte) {
 	// Whatever the fixed bit is: RFC 9287, section 3: "An endpoint that advertises the grease_quic_bit transport parameter MUST
 	// accept packets with the QUIC Bit set to a value of 0." We always do.
-	if len(b) < 1+LocalIDLen || !c.ids.isLocal(b[1:1+LocalIDLen]) {
+	pnOffset := 1 + c.ids.length
+	if len(b) < pnOffset || !c.ids.isLocal(b[1:pnOffset]) {
 		if !c.receiveStatelessReset(now, b) {
 			c.drop(now, "1RTT", "unknown_connection_id", len(b))
 		}
 		return
 	}
 	in := incoming{typ: wire.Packet1RTT, space: wire.AppSpace}
-	in.header.DstID = b[1 : 1+LocalIDLen]
+	in.header.DstID, in.header.PNOffset = b[1:pnOffset], pnOffset
 	c.receiveProtected(now, d, b, in)
 }
 
@@ -140,7 +141,7 @@ func (c *Conn) receiveShort(now instant.Time, d Datagram, b []byte) {
 type incoming struct {
 	typ    wire.PacketType
 	space  wire.Space
-	header wire.LongHeader // of a short header, DstID alone
+	header wire.LongHeader // of a short header, DstID and PNOffset alone
 }
 
 // receiveProtected removes a packet's protection and handles what is inside.
@@ -161,9 +162,6 @@ func (c *Conn) receiveProtected(now instant.Time, d Datagram, b []byte, in incom
 		}
 	}
 	pnOffset := in.header.PNOffset
-	if in.typ == wire.Packet1RTT {
-		pnOffset = 1 + LocalIDLen
-	}
 	truncated, pnLen, ok := read.Unprotect(b, pnOffset)
 	if !ok {
 		c.drop(now, in.typ.String(), "payload_decrypt_error", len(b))

@@ -73,13 +73,13 @@ func TestWhatIsNotAPacketOfOursIsDropped(t *testing.T) {
 		datagram func() []byte
 	}{
 		{"a damaged packet", func() []byte { b := x.packet(wire.AppSpace, ping); b[len(b)-1] ^= 1; return b }},
-		{"a packet too short for a sample", func() []byte { return x.packet(wire.AppSpace, ping)[:1+LocalIDLen+4+15] }},
+		{"a packet too short for a sample", func() []byte { return x.packet(wire.AppSpace, ping)[:1+DefaultIDLen+4+15] }},
 		{"a packet to another ID", func() []byte { b := x.packet(wire.AppSpace, ping); b[1] ^= 1; return b }},
 		{"a packet that lost its fixed bit on the way", func() []byte { b := x.packet(wire.AppSpace, ping); b[0] &^= wire.FixedBit; return b }},
 		{"a header without an ID", func() []byte { return []byte{0x40, 1, 2} }},
 		{"a long header that ends", func() []byte { return []byte{0xc0, 0, 0, 0, 1, 8} }},
 		{"a packet of another version", func() []byte {
-			b := []byte{0xc0, 1, 2, 3, 4, LocalIDLen}
+			b := []byte{0xc0, 1, 2, 3, 4, DefaultIDLen}
 			return append(x.dst.AppendTo(b), 0)
 		}},
 		{"Version Negotiation to a server", func() []byte { return x.versionNegotiation(nil, 5) }},

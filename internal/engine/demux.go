@@ -5,6 +5,7 @@ import "github.com/godwit-net/godwit/internal/wire"
 // Demux finds what a datagram belongs to, by connection ID or by the stateless reset token it ends in. H is whatever the
 // caller keeps for a connection. It is told by the connections' events.
 type Demux[H any] struct {
+	IDs     IDGenerator // of the endpoint, which says how long the IDs are; nil: 8 bytes
 	byID    map[wire.ConnID]H
 	byToken map[[16]byte]H
 }
@@ -15,6 +16,17 @@ func (m *Demux[H]) Add(id wire.ConnID, h H) {
 		m.byID = make(map[wire.ConnID]H)
 	}
 	m.byID[id] = h
+}
+
+// Holder returns whom datagrams to id lead to.
+func (m *Demux[H]) Holder(id wire.ConnID) (h H, ok bool) {
+	h, ok = m.byID[id]
+	return h, ok
+}
+
+// DstID returns the destination connection ID of a datagram.
+func (m *Demux[H]) DstID(payload []byte) (id []byte, ok bool) {
+	return wire.DstID(payload, idLen(m.IDs))
 }
 
 // Remove forgets id.
@@ -36,7 +48,7 @@ func (m *Demux[H]) Len() int { return len(m.byID) }
 
 // Find returns whom a datagram is for, by its destination connection ID.
 func (m *Demux[H]) Find(payload []byte) (h H, ok bool) {
-	id, ok := wire.DstID(payload, LocalIDLen)
+	id, ok := m.DstID(payload)
 	if !ok || len(id) > wire.MaxConnIDLen {
 		return h, false
 	}

@@ -63,6 +63,7 @@ type Config struct {
 	Token           []byte                              // a client's, as TakeToken returned it; nil: none
 	NewTrace        func(originalID []byte) *qlog.Trace // nil: no trace
 	Early           *EarlyConfig                        // nil: no 0-RTT
+	IDConfig
 }
 
 // withDefaults returns c with the zero values replaced by what they stand for.

@@ -32,7 +32,7 @@ func FuzzDatagram(f *testing.F) {
 			if len(b) > 0 && wire.IsLong(b[0]) {
 				at = 6
 			}
-			if len(b) >= at+LocalIDLen {
+			if len(b) >= at+DefaultIDLen {
 				copy(b[at:], x.conn.ids.local[0].id.Bytes())
 			}
 		}

@@ -8,9 +8,9 @@ import (
 
 // Every count and buffer that a peer can feed has its limit here, with the reason and the test that hits it.
 const (
-	// LocalIDLen is the length of every connection ID we choose: long enough that nobody guesses one, and one constant,
-	// so that a short header can be read without knowing the connection.
-	LocalIDLen = 8
+	// DefaultIDLen is the length of the connection IDs we choose where no IDGenerator does: long enough that nobody guesses
+	// one.
+	DefaultIDLen = 8
 
 	// minDatagramSize is the size every QUIC path must carry (RFC 9000, section 14).
 	minDatagramSize = wire.MinInitialSize

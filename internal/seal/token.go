@@ -20,7 +20,7 @@ type TokenKey [32]byte
 type RetryToken struct {
 	Client   netip.AddrPort // it went to
 	Original []byte         // the destination connection ID of the client's first Initial packet, at most 20 bytes
-	Retry    []byte         // the source connection ID of the Retry packet: 8 bytes or more, 20 at most
+	Retry    []byte         // the source connection ID of the Retry packet: 20 bytes at most
 }
 
 // Times are seconds since 1970: tokens outlive processes. Their lives and their generations are given in seconds too.

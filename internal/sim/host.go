@@ -43,8 +43,9 @@ func (c *conn) end() int {
 	return client
 }
 
-func (w *World) addHost(name string, addrs ...netip.AddrPort) *host {
+func (w *World) addHost(name string, ids engine.IDGenerator, addrs ...netip.AddrPort) *host {
 	h := &host{World: w, name: name, addrs: addrs}
+	h.acceptor.IDs, h.demux.IDs = ids, ids
 	h.acceptor.ResetKey, h.acceptor.Tokens.Key = w.randomSeed(), w.randomSeed()
 	h.acceptor.Validation = w.config.Validation
 	w.hosts = append(w.hosts, h)

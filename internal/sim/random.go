@@ -43,6 +43,9 @@ func Random(seed uint64) Config {
 		// A client that only waits does not notice that nothing can reach it any more: it has to speak now and then.
 		c.Client.KeepAlive = time.Second
 	}
+	if d.one(3) {
+		c.Client.IDs, c.Server.IDs = idsOf(d.IntN(wire.MaxConnIDLen+1)), idsOf(4+d.IntN(wire.MaxConnIDLen-3))
+	}
 	return c
 }
 
@@ -135,6 +138,12 @@ func (d dice) work() Workload {
 	}
 	return w
 }
+
+// idsOf makes random connection IDs of so many bytes.
+type idsOf int
+
+func (n idsOf) Len() int        { return int(n) }
+func (n idsOf) Generate([]byte) {}
 
 // endpoint makes up the configuration of one end.
 func (d dice) endpoint() engine.Config {

@@ -142,7 +142,7 @@ func newWorld(c Config) *World {
 		w.config.Server.PreferredV4 = preferredAddr
 		servers = append(servers, preferredAddr)
 	}
-	w.server = w.addHost("server", servers...)
+	w.server = w.addHost("server", c.Server.IDs, servers...)
 	w.server.acceptor.Server, w.server.acceptor.Versions = true, c.Server.Versions
 	for i := range c.Clients {
 		addrs := []netip.AddrPort{clientAddr(i)}
@@ -159,7 +159,7 @@ func newWorld(c Config) *World {
 		}
 		p := newPair(w, i)
 		w.pairs = append(w.pairs, p)
-		w.addHost(p.name, addrs...).dial(p)
+		w.addHost(p.name, c.Client.IDs, addrs...).dial(p)
 	}
 	return w
 }
