@@ -25,6 +25,9 @@ sim: ## random worlds from seeds; SEED=n replays one
 fuzz: ## every fuzz target for FUZZTIME (default 10s) each
 	./internal/tidy/fuzz.sh $(or $(FUZZTIME),10s)
 
+conformance: ## docs/conformance.md, and which tests hold which rules; GODWIT_SPECS names a folder with the RFCs
+	$(GO) test -count=1 ./internal/conformance -args -write
+
 peers: ## install the real peers that interop wants (root, Debian)
 	./interop/install.sh
 
@@ -37,4 +40,4 @@ bench: ## Godwit and quic-go side by side
 build: ## bin/godwit, one static file
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/godwit ./cmd/godwit
 
-.PHONY: help check format vet test race sim fuzz peers interop bench build
+.PHONY: help check format vet test race sim fuzz conformance peers interop bench build

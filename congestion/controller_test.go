@@ -8,6 +8,7 @@ import (
 )
 
 func TestInitialWindowFollowsTheDatagramSize(t *testing.T) {
+	// Rules: 9002:7.2/1, 9002:7.2/2
 	for _, tt := range []struct{ mss, window int }{
 		{1200, 12000}, {1452, 14520}, {1500, 14720}, {9000, 18000},
 	} {
@@ -45,6 +46,7 @@ func TestSlowStartDoublesEachRoundTrip(t *testing.T) {
 }
 
 func TestWindowDoesNotGrowWhenItIsNotTheLimit(t *testing.T) {
+	// Rules: 9002:7.8/1
 	for _, c := range controllers(t) {
 		p := newPath(c, 50*time.Millisecond)
 		for range 10 {
@@ -92,6 +94,7 @@ func TestOneReductionPerRoundTrip(t *testing.T) {
 }
 
 func TestMarksReduceLikeLosses(t *testing.T) {
+	// Rules: 9002:7.3.1/1
 	for _, name := range Names() {
 		marked, _ := ByName(name, mss)
 		lossy, _ := ByName(name, mss)
@@ -104,6 +107,7 @@ func TestMarksReduceLikeLosses(t *testing.T) {
 }
 
 func TestPersistentCongestionCollapsesAndSlowStartsAgain(t *testing.T) {
+	// Rules: 9002:7.6.2/4
 	for _, c := range controllers(t) {
 		p := newPath(c, 50*time.Millisecond)
 		p.full()

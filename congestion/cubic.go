@@ -57,8 +57,8 @@ func NewCubic(mss int) *Cubic {
 // Name returns "cubic".
 func (c *Cubic) Name() string { return "cubic" }
 
-// OnSent cuts idle time out of the time that the cubic function sees. RFC 9438, section 4.2: "The elapsed time t
-// [...] MUST NOT include periods during which cwnd has not been updated due to application-limited behavior".
+// OnSent cuts idle time out of the time that the cubic function sees. RFC 9438, section 4.2: the elapsed time
+// t "MUST NOT include periods during which cwnd has not been updated due to application-limited behavior".
 func (c *Cubic) OnSent(s Sent) {
 	if s.InFlight == s.Bytes { // nothing was in flight: the connection was idle until now
 		c.skipTo(s.Now)

@@ -6,6 +6,7 @@ import (
 )
 
 func TestRenoHalvesAndAddsADatagramPerRoundTrip(t *testing.T) {
+	// Rules: 9002:7.3.2/1, 9002:7.3.2/2, 9002:7.3.3/1
 	c := NewReno(mss)
 	p := newPath(c, 50*time.Millisecond)
 	for range 3 {
@@ -21,6 +22,7 @@ func TestRenoHalvesAndAddsADatagramPerRoundTrip(t *testing.T) {
 }
 
 func TestRenoHasAMinimum(t *testing.T) {
+	// Rules: 9002:7.2/4
 	c := NewReno(mss)
 	p := newPath(c, 50*time.Millisecond)
 	for range 20 {

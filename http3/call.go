@@ -146,7 +146,7 @@ func (c *call) gotConn() {
 	}
 }
 
-// abort gives the call up: "Clients SHOULD use the error code
+// abort gives the call up: "Client SHOULD use the error code
 // H3_REQUEST_CANCELLED to cancel requests" (RFC 9114, section 4.1.1). Who reads
 // gets cause, if it is the first.
 func (c *call) abort(cause error) {

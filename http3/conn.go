@@ -40,8 +40,8 @@ func (c *conn) init(q *quic.Conn, server bool, limit int, log *slog.Logger) {
 // start opens our control stream. "Each side MUST initiate a single control
 // stream at the beginning of the connection and send its SETTINGS frame as the
 // first frame on this stream" (RFC 9114, section 6.2.1). With a dynamic table
-// of capacity 0 there is nothing to say on QPACK's two streams, and "an
-// endpoint MAY avoid creating" them (RFC 9204, section 4.2).
+// of capacity 0 there is nothing to say on QPACK's two streams, and an endpoint
+// may do without them (RFC 9204, section 4.2).
 func (c *conn) start() error {
 	ctx, cancel := context.WithTimeout(c.q.Context(), openTimeout)
 	defer cancel()

@@ -29,8 +29,8 @@ func WaitHandshake(r *http.Request) error {
 }
 
 // isSafe reports whether a request may be sent, or handled, before it is certain
-// that it is no replay: "HTTP clients and servers MUST treat methods that are not
-// known to be safe as unsafe" in effect (RFC 8470, sections 3 and 4).
+// that it is no replay: methods that are not known to be safe are taken for unsafe
+// (RFC 8470, sections 3 and 4).
 func isSafe(req *http.Request) bool {
 	switch req.Method {
 	case "", http.MethodGet, http.MethodHead, http.MethodOptions:
@@ -39,9 +39,9 @@ func isSafe(req *http.Request) bool {
 	return false
 }
 
-// waitUnlessSafe holds a request back that came in 0-RTT and is not safe: "the
-// server can choose to delay processing until the handshake completes"
-// (RFC 8470, section 3).
+// waitUnlessSafe holds a request back that came in 0-RTT and is not safe: "The
+// server can choose to delay processing of early data until after the TLS
+// handshake completes." (RFC 8470, section 3)
 func (x *exchange) waitUnlessSafe(req *http.Request) error {
 	if req.TLS.HandshakeComplete {
 		return nil

@@ -12,6 +12,7 @@ import (
 )
 
 func TestBacklogIsBounded(t *testing.T) {
+	// Rules: 9000:5.2.2/4
 	e := listen(t, nil)
 	e.mu.Lock()
 	for range maxBacklog {

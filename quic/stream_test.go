@@ -10,6 +10,7 @@ import (
 )
 
 func TestHalfCloseLeavesTheOtherDirectionOpen(t *testing.T) {
+	// Rules: 9000:4.4/1
 	c, s := pair(t, nil, nil)
 	ours, theirs := streams(t, c, s)
 	if _, err := ours.WriteFinal([]byte("question")); err != nil {

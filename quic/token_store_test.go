@@ -15,6 +15,7 @@ func (s *TokenStore) len() int {
 }
 
 func TestATokenIsUsedOnceAndTheNewestFirst(t *testing.T) {
+	// Rules: 9000:8.1.3/9
 	s := NewTokenStore(2)
 	s.put("a:443", []byte("1"))
 	s.put("a:443", []byte("2"))

@@ -36,6 +36,7 @@ func TestAServerMayWantEveryAddressProved(t *testing.T) {
 }
 
 func TestATokenSparesTheRetry(t *testing.T) {
+	// Rules: 9000:8.1.3/6
 	e := listen(t, &Config{AddressValidation: ValidateAlways, Logger: quiet()})
 	conf := &Config{TokenStore: NewTokenStore(0)}
 	first := int64(0) // a first flight of several datagrams is answered as often

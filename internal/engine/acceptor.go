@@ -100,8 +100,7 @@ func (a *Acceptor) Receive(now instant.Time, d Datagram, reply []byte, random ui
 
 // negotiate answers a version that is not ours.
 //
-// RFC 9000, section 6.1: "If the packet [...] the server [...] MUST NOT send a Version Negotiation packet" for small ones:
-// section 5.2.2 has it drop those "smaller than the smallest size for the version it supports".
+// RFC 9000, section 5.2.2: "Servers MUST drop smaller packets that specify unsupported versions."
 func (a *Acceptor) negotiate(d Datagram, h wire.LongHeader, reply []byte, random uint64) Verdict {
 	if len(d.Payload) < wire.MinInitialSize {
 		return Verdict{Reason: DropSmall}

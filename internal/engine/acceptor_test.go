@@ -18,6 +18,8 @@ func stranger(typ wire.PacketType, version uint32, dst string, size int) []byte 
 }
 
 func TestWhoMayConnect(t *testing.T) {
+	// Rules: 9000:5.2.2/1, 9000:5.2.2/2, 9000:5.2.2/3, 9000:5.2.2/5, 9000:5.2.2/6, 9000:6.1/1, 9000:10.3/6, 9000:14.1/3
+	// Rules: 9000:17.2/1
 	short := append([]byte{0x40}, make([]byte, 60)...)
 	for _, c := range []struct {
 		sentence string
@@ -55,6 +57,7 @@ func TestWhoMayConnect(t *testing.T) {
 }
 
 func TestVersionNegotiationSaysWhatWeSpeak(t *testing.T) {
+	// Rules: 9000:17.2.1/4, 9000:17.2.1/5, 9368:2.1/1
 	// RFC 9000, section 17.2.1.
 	reply := make([]byte, 1200)
 	v := new(Acceptor)
@@ -80,6 +83,7 @@ func TestVersionNegotiationSaysWhatWeSpeak(t *testing.T) {
 }
 
 func TestStatelessResetsDoNotLoop(t *testing.T) {
+	// Rules: 9000:10.3/5, 9000:10.3/7, 9000:10.3.3/1
 	// RFC 9000, section 10.3.3: two endpoints that have both lost their state must fall silent.
 	key := seal.ResetKey{1}
 	a, b := Acceptor{Server: true, ResetKey: key}, Acceptor{ResetKey: seal.ResetKey{2}}

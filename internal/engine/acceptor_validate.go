@@ -87,7 +87,7 @@ func (a *Acceptor) retry(unix int64, d Datagram, h wire.LongHeader, reply []byte
 // refuseToken ends the attempt of a client whose Retry token is ours by its form, and is not good: too old, from another
 // address, or of a secret that is gone.
 //
-// RFC 9000, section 8.1.3: "If a server receives a client Initial that contains an invalid Retry token but is otherwise
+// RFC 9000, section 8.1.2: "If a server receives a client Initial that contains an invalid Retry token but is otherwise
 // valid, it knows the client will not accept another Retry token. The server can discard such a packet and allow the
 // client to time out to detect handshake failure, but that could impose a significant latency penalty on the client.
 // Instead, the server SHOULD immediately close (Section 10.2) the connection with an INVALID_TOKEN error. Note that a server

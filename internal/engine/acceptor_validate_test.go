@@ -48,6 +48,8 @@ func retried(t *testing.T, a *Acceptor, now instant.Time, from Path) (src, token
 }
 
 func TestWhoHasToProveTheirAddress(t *testing.T) {
+	// Rules: 9000:8.1.1/1, 9000:8.1.3/10, 9000:8.1.3/11, 9000:8.1.3/12, 9000:8.1.4/3, 9000:8.1.4/5, 9000:8.1.4/6
+	// Rules: 9000:8.1.4/7, 9000:8.1.4/8, 9000:21.3/1
 	from := Path{Local: serverAddr, Remote: clientAddr}
 	elsewhere := Path{Local: serverAddr, Remote: netip.MustParseAddrPort("198.51.100.9:7")}
 	otherPort := Path{Local: serverAddr, Remote: netip.AddrPortFrom(clientAddr.Addr(), 9)}
@@ -108,7 +110,8 @@ func TestWhoHasToProveTheirAddress(t *testing.T) {
 }
 
 func TestAnInvalidRetryTokenEndsTheAttemptAtOnce(t *testing.T) {
-	// RFC 9000, section 8.1.3: "the server SHOULD immediately close (Section 10.2) the connection with an INVALID_TOKEN
+	// Rules: 9000:8.1.2/2
+	// RFC 9000, section 8.1.2: "the server SHOULD immediately close (Section 10.2) the connection with an INVALID_TOKEN
 	// error."
 	p := newPair(t, nil, nil)
 	p.retries, p.acceptor.Validation = true, ValidateAlways
@@ -125,6 +128,7 @@ func TestAnInvalidRetryTokenEndsTheAttemptAtOnce(t *testing.T) {
 }
 
 func TestAConnectionBeginsWithARetry(t *testing.T) {
+	// Rules: 9000:7.3/1
 	p := newPair(t, nil, nil)
 	p.retries, p.acceptor.Validation, p.acceptor.Tokens = true, ValidateAlways, testTokens
 	p.until("the server begins", func() bool { return p.server != nil })
@@ -141,6 +145,7 @@ func TestAConnectionBeginsWithARetry(t *testing.T) {
 }
 
 func TestSpentTokensAreBounded(t *testing.T) {
+	// Rules: 9000:8.1.4/6, 9000:8.1.4/8
 	var s spentTokens
 	nonce := func(i int) (n [16]byte) { binary.BigEndian.PutUint64(n[:], uint64(i)); return n }
 	for i := range 5 * maxSpentTokens {

@@ -34,6 +34,7 @@ func fresh(t *testing.T) (*exchange, int64) {
 }
 
 func TestEverySecondPacketIsAcknowledgedAtOnce(t *testing.T) {
+	// Rules: 9000:13.2.2/1
 	x, n := fresh(t)
 	x.receive(wire.AppSpace, ping)
 	x.wantAck("one packet waits for another", "")
@@ -42,6 +43,7 @@ func TestEverySecondPacketIsAcknowledgedAtOnce(t *testing.T) {
 }
 
 func TestASinglePacketIsAcknowledgedWithinTheDelay(t *testing.T) {
+	// Rules: 9000:13.2.1/1, 9000:13.2.1/2
 	x, n := fresh(t)
 	start := x.now
 	x.receive(wire.AppSpace, ping)
@@ -55,6 +57,7 @@ func TestASinglePacketIsAcknowledgedWithinTheDelay(t *testing.T) {
 }
 
 func TestGapsAndReorderingAreAcknowledgedAtOnce(t *testing.T) {
+	// Rules: 9000:13.2.1/7
 	// RFC 9000, section 13.2.1.
 	x, n := fresh(t)
 	x.next[wire.AppSpace]++
@@ -65,6 +68,7 @@ func TestGapsAndReorderingAreAcknowledgedAtOnce(t *testing.T) {
 }
 
 func TestCongestionMarksAreAcknowledgedAtOnce(t *testing.T) {
+	// Rules: 9000:13.2.1/8, 9000:13.4.1/1, 9000:19.3/1
 	// RFC 9000, section 13.2.1: packets marked CE "SHOULD be acknowledged immediately".
 	x, _ := fresh(t)
 	x.conn.Receive(x.now, Datagram{Payload: x.packet(wire.AppSpace, ping), Path: x.path, ECN: 3})
@@ -85,6 +89,7 @@ func TestCongestionMarksAreAcknowledgedAtOnce(t *testing.T) {
 }
 
 func TestAcknowledgmentsAreNotAcknowledged(t *testing.T) {
+	// Rules: 9000:13.2.1/4
 	// RFC 9000, section 13.2.1: "An endpoint MUST NOT send a non-ack-eliciting packet in response to a non-ack-eliciting
 	// packet".
 	x, _ := fresh(t)
@@ -98,6 +103,7 @@ func TestAcknowledgmentsAreNotAcknowledged(t *testing.T) {
 }
 
 func TestHandshakePacketsAreAcknowledgedAtOnce(t *testing.T) {
+	// Rules: 9000:13.2.1/2
 	// RFC 9000, section 13.2.1: "An endpoint MUST acknowledge all ack-eliciting Initial and Handshake packets immediately".
 	x := newExchange(t, true)
 	x.receive(wire.InitialSpace, ping)
@@ -105,6 +111,7 @@ func TestHandshakePacketsAreAcknowledgedAtOnce(t *testing.T) {
 }
 
 func TestAcknowledgedAcknowledgmentsAreForgotten(t *testing.T) {
+	// Rules: 9000:13.2.3/2, 9000:13.2.3/3
 	// RFC 9000, section 13.2.4.
 	x, n := fresh(t)
 	x.next[wire.AppSpace]++
@@ -120,6 +127,7 @@ func TestAcknowledgedAcknowledgmentsAreForgotten(t *testing.T) {
 }
 
 func TestAReceiverAsksForAnAcknowledgmentNowAndThen(t *testing.T) {
+	// Rules: 9000:13.2.1/6
 	// RFC 9000, section 13.2.4: "In such a case, a receiver could send a PING or other small ack-eliciting frame occasionally,
 	// such as once per round trip, to elicit an ACK from the peer." Without it, it would repeat old ranges for ever.
 	x, _ := fresh(t)
@@ -144,6 +152,7 @@ func TestAReceiverAsksForAnAcknowledgmentNowAndThen(t *testing.T) {
 }
 
 func TestAckRangesAreBounded(t *testing.T) {
+	// Rules: 9000:12.3/4, 9000:13.2.3/3
 	x, n := fresh(t)
 	for range 2 * maxAckRanges {
 		x.next[wire.AppSpace]++
@@ -162,6 +171,7 @@ func TestAckRangesAreBounded(t *testing.T) {
 }
 
 func TestAnAckThatDoesNotFitIsNotAPacket(t *testing.T) {
+	// Rules: 9000:12.4/1
 	x, _ := fresh(t)
 	x.receive(wire.AppSpace, ping)
 	c := x.conn

@@ -10,6 +10,7 @@ import (
 var ping = []byte{byte(wire.FramePing)}
 
 func TestCloseAnnouncesItselfAndBacksOff(t *testing.T) {
+	// Rules: 9000:10.2/3, 9000:10.2.1/1, 9000:11.1/2
 	// "An endpoint SHOULD limit the rate at which it generates packets in the closing state." RFC 9000, section 10.2.1
 	for _, server := range []bool{false, true} {
 		x := newExchange(t, server).handshake()
@@ -33,6 +34,7 @@ func TestCloseAnnouncesItselfAndBacksOff(t *testing.T) {
 }
 
 func TestPeersCloseIsNotAnswered(t *testing.T) {
+	// Rules: 9000:10.2.2/1, 9000:10.2.2/2
 	x := newExchange(t, true).handshake()
 	x.receive(wire.AppSpace, wire.AppendConnectionClose(nil, wire.ConnectionClose{App: true, Code: 9, Reason: []byte("done")}))
 	x.wantEvent("the application learns of it", EventClosed)
@@ -78,6 +80,7 @@ func TestHandshakeTimeout(t *testing.T) {
 }
 
 func TestStatelessResetEndsTheConnection(t *testing.T) {
+	// Rules: 9000:10.3.1/1, 9000:10.3.1/4
 	token := [16]byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}
 	x := newExchange(t, false, withParams(func(p *wire.TransportParams) { p.HasResetToken, p.ResetToken = true, token })).handshake()
 	b := append([]byte{0x40, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, make([]byte, 20)...)
@@ -88,6 +91,9 @@ func TestStatelessResetEndsTheConnection(t *testing.T) {
 }
 
 func TestProtocolErrorsCloseWithTheirCode(t *testing.T) {
+	// Rules: 9000:4.1/2, 9000:4.6/3, 9000:11/1, 9000:11/2, 9000:11.1/1, 9000:12.4/2, 9000:12.4/4, 9000:13.1/2
+	// Rules: 9000:19.5/1, 9000:19.7/2, 9000:19.7/4, 9000:19.8/1, 9000:19.10/2, 9000:19.10/4, 9000:19.11/4, 9000:19.16/1
+	// Rules: 9000:19.20/2
 	for _, c := range []struct {
 		sentence string
 		server   bool

@@ -13,6 +13,7 @@ func peerTakes(n int64) option {
 }
 
 func TestDatagramsGoOutOnceAndComeIn(t *testing.T) {
+	// Rules: 9221:3/2, 9221:3/5, 9221:5/2
 	x := newExchange(t, true, taking, peerTakes(1000)).handshake()
 	if x.learned.MaxDatagramFrameSize != 65535 || x.conn.MaxDatagramSize() != 997 {
 		t.Fatalf("%d declared, %d to send", x.learned.MaxDatagramFrameSize, x.conn.MaxDatagramSize())
@@ -49,6 +50,7 @@ func TestDatagramsGoOutOnceAndComeIn(t *testing.T) {
 }
 
 func TestDatagramsThatAreNotAllowedCloseTheConnection(t *testing.T) {
+	// Rules: 9221:3/1, 9221:3/3, 9221:3/4
 	// RFC 9221, section 3.
 	x := newExchange(t, true).handshake()
 	x.receive(wire.AppSpace, wire.AppendDatagram(nil, []byte("x")))

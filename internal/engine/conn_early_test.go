@@ -98,6 +98,7 @@ func has(events []Event, kind EventKind) bool {
 }
 
 func TestEarlyDataArrivesBeforeTheHandshakeIsDone(t *testing.T) {
+	// Rules: 9000:13.2.6/3, 9001:4.9.3/2
 	w := newEarlyWorld(t)
 	w.visit()
 	p := w.dial()
@@ -129,6 +130,7 @@ func TestEarlyDataArrivesBeforeTheHandshakeIsDone(t *testing.T) {
 }
 
 func TestEarlyDataThatIsRejectedIsSentAgain(t *testing.T) {
+	// Rules: 9000:7.4.1/5, 9000:7.4.1/8, 9001:4.6.2/1, 9001:4.6.2/3
 	for _, c := range []struct {
 		name string
 		edit func(w *earlyWorld)
@@ -198,6 +200,7 @@ func TestAHelloRetryRequestEndsOneConnectionWithEarlyDataAtMost(t *testing.T) {
 
 // A captured flight is replayed: to the same server, and to another that shares tickets and marks with it.
 func TestAReplayedFlightIsNotProcessed(t *testing.T) {
+	// Rules: 9001:9.2/1
 	w := newEarlyWorld(t)
 	w.visit()
 	p := w.dial()
@@ -240,6 +243,7 @@ func TestAReplayedFlightIsNotProcessed(t *testing.T) {
 }
 
 func TestEarlyDataIsLostAndSentAgain(t *testing.T) {
+	// Rules: 9000:17.2.3/1
 	w := newEarlyWorld(t)
 	w.visit()
 	p := w.dial()
@@ -291,6 +295,7 @@ func TestEarlyDataThatOvertakesTheClientHelloIsKept(t *testing.T) {
 }
 
 func TestAServerThatAcceptsEarlyDataReducesNoLimit(t *testing.T) {
+	// Rules: 9000:7.4.1/6
 	for name, raise := range map[string]func(p *wire.TransportParams){
 		"initial_max_data":                    func(p *wire.TransportParams) { p.InitialMaxData++ },
 		"initial_max_streams_bidi":            func(p *wire.TransportParams) { p.InitialMaxStreamsBidi++ },
@@ -312,6 +317,7 @@ func TestAServerThatAcceptsEarlyDataReducesNoLimit(t *testing.T) {
 }
 
 func TestEveryLimitThatMayNotBeReducedIsLookedAt(t *testing.T) {
+	// Rules: 9000:7.4.1/6, 9221:3/6, 9221:3/7
 	before := wire.TransportParams{ActiveConnIDLimit: 4, InitialMaxData: 5, InitialMaxStreamDataBidiLocal: 5, InitialMaxStreamDataBidiRemote: 5,
 		InitialMaxStreamDataUni: 5, InitialMaxStreamsBidi: 5, InitialMaxStreamsUni: 5, MaxDatagramFrameSize: 5}
 	if name := reduced(&before, &before); name != "" {
@@ -336,6 +342,7 @@ func TestEveryLimitThatMayNotBeReducedIsLookedAt(t *testing.T) {
 }
 
 func TestFramesThatMayNotBeInEarlyPackets(t *testing.T) {
+	// Rules: 9000:12.4/3, 9001:8.3/2
 	for _, frame := range [][]byte{
 		wire.AppendCryptoHeader(nil, 0, 0),
 		{byte(wire.FrameAck), 0, 0, 0, 0},
@@ -367,6 +374,7 @@ func TestFramesThatMayNotBeInEarlyPackets(t *testing.T) {
 }
 
 func TestAcknowledgmentOfRejectedEarlyDataIsAViolation(t *testing.T) {
+	// Rules: 9001:4.6.2/2
 	e := earlyState{firstAfter: 3}
 	if e.acknowledged(3) != nil || e.acknowledged(2) == nil {
 		t.Error("the first packet after 0-RTT is 3")
@@ -391,6 +399,7 @@ func TestStoredSessionsThatAreGarbageAllowNothing(t *testing.T) {
 }
 
 func TestEarlyDataIsOffUnlessAskedFor(t *testing.T) {
+	// Rules: 9001:5.6/1
 	w := newEarlyWorld(t)
 	w.client.Early, w.server.Early = nil, nil
 	w.visit()

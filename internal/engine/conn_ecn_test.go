@@ -27,6 +27,7 @@ func (x *exchange) send(id int64, n int) []uint8 {
 }
 
 func TestThePeerThatReportsNoMarksIsSentNone(t *testing.T) {
+	// Rules: 9000:13.4.2.2/1, 9000:13.4.2.2/2
 	// RFC 9000, section 13.4.2.1: "ECN validation fails if the corresponding ECN counts are not present in the ACK frame."
 	x := newExchange(t, false)
 	x.drain()

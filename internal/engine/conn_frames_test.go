@@ -10,6 +10,7 @@ import (
 
 // TestFramesComeInTheirPackets goes through RFC 9000, table 3, in the two long-header packets.
 func TestFramesComeInTheirPackets(t *testing.T) {
+	// Rules: 9000:12.4/3, 9000:17.2.4/1
 	allowed := map[uint64]bool{
 		wire.FramePadding: true, wire.FramePing: true, wire.FrameAck: true, wire.FrameAckECN: true, wire.FrameCrypto: true,
 		wire.FrameConnectionClose: true,
@@ -48,6 +49,7 @@ func TestAFaultNamesItsFrame(t *testing.T) {
 }
 
 func TestDatagramsAreNoLargerThanThePeerTakes(t *testing.T) {
+	// Rules: 9000:14.2/3
 	// RFC 9000, section 18.2, max_udp_payload_size: "UDP datagrams with payloads larger than this limit are not likely to be
 	// processed by the receiver."
 	for _, c := range []struct {

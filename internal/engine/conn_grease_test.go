@@ -27,6 +27,7 @@ func (x *exchange) fixedBits(packets int) (set, clear int) {
 }
 
 func TestTheFixedBitIsGreasedForThoseWhoAllowIt(t *testing.T) {
+	// Rules: 9287:3.1/1, 9287:3.1/5
 	// RFC 9287, section 3.
 	for _, server := range []bool{false, true} {
 		x := newExchange(t, server).handshake()
@@ -44,6 +45,7 @@ func TestTheFixedBitIsGreasedForThoseWhoAllowIt(t *testing.T) {
 }
 
 func TestPacketsWithoutTheFixedBitAreTaken(t *testing.T) {
+	// Rules: 9287:3/2
 	for _, server := range []bool{false, true} {
 		x := newExchange(t, server)
 		x.unfixed = true

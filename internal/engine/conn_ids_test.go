@@ -42,6 +42,7 @@ func (x *exchange) tokens() (list [][16]byte) {
 }
 
 func TestRetirePriorToMovesTheIDInUse(t *testing.T) {
+	// Rules: 9000:5.1.2/3, 9000:19.15/8
 	x := newExchange(t, true).handshake()
 	x.receive(wire.AppSpace, newID(1, 0))
 	if x.conn.ids.remoteID() != x.src {
@@ -63,6 +64,7 @@ func TestRetirePriorToMovesTheIDInUse(t *testing.T) {
 }
 
 func TestResetTokensAreWatchedForWhileTheirIDIsUsed(t *testing.T) {
+	// Rules: 9000:10.3.1/2, 9000:10.3.1/4
 	// RFC 9000, section 10.3.1: "An endpoint MUST NOT check for any stateless reset tokens associated with connection IDs
 	// it has not used or for connection IDs that have been retired."
 	x := newExchange(t, false, withParams(func(p *wire.TransportParams) { p.HasResetToken, p.ResetToken = true, resetToken(100) }))
@@ -112,6 +114,7 @@ func TestIDOfThePreferredAddressIsHeld(t *testing.T) {
 }
 
 func TestConnectionIDLimit(t *testing.T) {
+	// Rules: 9000:5.1.1/3, 9000:5.1.1/4, 9000:5.1.1/5, 9000:9.5/5
 	// RFC 9000, section 5.1.1.
 	x := newExchange(t, true, withParams(func(p *wire.TransportParams) { p.ActiveConnIDLimit = 100 })).handshake()
 	if n := len(x.conn.ids.local); n != maxLocalIDs {
@@ -133,6 +136,7 @@ func TestConnectionIDLimit(t *testing.T) {
 }
 
 func TestRetirementIsBounded(t *testing.T) {
+	// Rules: 9000:5.1.2/4, 9000:5.1.2/5, 9000:5.1.2/6
 	x := newExchange(t, true).handshake()
 	x.conn.spaces[wire.AppSpace].acks.receive(x.now, wire.AppSpace, 0, false, 0)
 	seq := int64(1)
@@ -146,6 +150,7 @@ func TestRetirementIsBounded(t *testing.T) {
 }
 
 func TestRetiredIDsAreReplaced(t *testing.T) {
+	// Rules: 9000:5.1.1/6
 	x := newExchange(t, true).handshake()
 	old := x.conn.ids.local[0].id
 	x.dst = x.conn.ids.local[1].id
@@ -159,6 +164,7 @@ func TestRetiredIDsAreReplaced(t *testing.T) {
 }
 
 func TestFaultsAboutConnectionIDs(t *testing.T) {
+	// Rules: 9000:19.15/1, 9000:19.15/6, 9000:19.16/1, 9000:19.16/2
 	for _, c := range []struct {
 		sentence string
 		frames   [][]byte
@@ -180,6 +186,7 @@ func TestFaultsAboutConnectionIDs(t *testing.T) {
 }
 
 func TestARepeatedNewConnectionIDIsHarmless(t *testing.T) {
+	// Rules: 9000:19.15/4
 	x := newExchange(t, true).handshake()
 	x.receive(wire.AppSpace, newID(1, 0), newID(1, 0))
 	x.wantNothing("it says nothing new")

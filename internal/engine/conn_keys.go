@@ -44,7 +44,7 @@ func (c *Conn) openPhase(now instant.Time, s *space, b []byte, hdrLen int, numbe
 	switch {
 	case bit == k.phase:
 	case k.oldRead != nil && (k.firstRead < 0 || number < k.firstRead):
-		// RFC 9001, section 6.5: "a recovered packet number that is lower than any packet number from the current key
+		// RFC 9001, section 6.5: "A recovered packet number that is lower than any packet number from the current key
 		// phase uses the previous packet protection keys".
 		keys, k.overtaken = k.oldRead, true
 	default:

@@ -32,7 +32,8 @@ func (x *exchange) sendIn(p peerPhase, frames ...[]byte) []byte {
 }
 
 func TestAKeyUpdateOfThePeersIsFollowed(t *testing.T) {
-	// RFC 9001, section 6.2: "the endpoint MUST update its send keys to the corresponding key phase in response".
+	// Rules: 9001:6.1/4, 9001:6.2/1, 9001:6.2/2, 9001:6.3/3
+	// RFC 9001, section 6.2: "The endpoint MUST update its send keys to the corresponding key phase in response".
 	for _, server := range []bool{false, true} {
 		peersKeyUpdate(t, server)
 	}
@@ -72,6 +73,7 @@ func peersKeyUpdate(t *testing.T, server bool) {
 }
 
 func TestOldKeysGoAfterThreeProbeTimeouts(t *testing.T) {
+	// Rules: 9001:6.5/2, 9001:6.5/3
 	// RFC 9001, section 6.5.
 	x := newExchange(t, true).handshake()
 	old := x.keyPhase()
@@ -106,12 +108,14 @@ func TestTwoKeyUpdatesWithoutAnAnswerAreAnError(t *testing.T) {
 }
 
 func TestOurOwnKeyUpdate(t *testing.T) {
+	// Rules: 9001:6.1/2, 9001:6.1/3, 9001:6.5/1
 	for _, server := range []bool{false, true} {
 		ownKeyUpdate(t, server, keyUpdateEvery)
 	}
 }
 
 func TestWornKeysAreUpdatedEarlier(t *testing.T) {
+	// Rules: 9001:5.3/3, 9001:6.6/1, 9001:6.6/3
 	const limit = keyUpdateEvery / 16
 	ownKeyUpdate(t, true, limit/2, func(x *exchange) { x.conn.phase.sealLimit = limit })
 }
@@ -185,6 +189,7 @@ func TestNewKeysAreNotAcknowledgedInOldOnes(t *testing.T) {
 }
 
 func TestKeysThatCannotBeUpdatedEndTheConnection(t *testing.T) {
+	// Rules: 9001:6.6/2, 9001:6.6/4, 9001:6.6/5
 	// RFC 9001, section 6.6: "Endpoints MUST initiate a key update before sending more protected packets than the
 	// confidentiality limit for the selected AEAD permits. If a key update is not possible or integrity limits are reached,
 	// the endpoint MUST stop using the connection".
@@ -198,6 +203,7 @@ func TestKeysThatCannotBeUpdatedEndTheConnection(t *testing.T) {
 }
 
 func TestForgeriesAreLimited(t *testing.T) {
+	// Rules: 9001:6.6/6, 9001:6.6/7
 	// RFC 9001, section 6.6.
 	x := newExchange(t, true).handshake()
 	x.conn.phase.forgeLimit = 3
@@ -213,6 +219,7 @@ func TestForgeriesAreLimited(t *testing.T) {
 }
 
 func TestAForgedKeyPhaseUpdatesNothing(t *testing.T) {
+	// Rules: 9001:5.5/2
 	x := newExchange(t, true).handshake()
 	b := x.packet(wire.AppSpace, ping)
 	b[0] ^= 0x04
@@ -223,6 +230,7 @@ func TestAForgedKeyPhaseUpdatesNothing(t *testing.T) {
 }
 
 func TestTLSKeyUpdateIsAnError(t *testing.T) {
+	// Rules: 9001:6/2
 	// RFC 9001, section 6: "Endpoints MUST treat the receipt of a TLS KeyUpdate message as a connection error of type
 	// 0x010a".
 	x := newExchange(t, false).handshake()
@@ -231,6 +239,7 @@ func TestTLSKeyUpdateIsAnError(t *testing.T) {
 }
 
 func TestCryptoBufferIsBounded(t *testing.T) {
+	// Rules: 9000:7.5/2, 9000:19.6/1
 	// RFC 9000, section 7.5.
 	for _, space := range []wire.Space{wire.InitialSpace, wire.AppSpace} {
 		x := newExchange(t, true)
@@ -249,6 +258,7 @@ func TestCryptoBufferIsBounded(t *testing.T) {
 }
 
 func TestHandshakeDataOfAPastLevelIsAnError(t *testing.T) {
+	// Rules: 9001:4.1.3/1, 9001:4.1.3/2
 	// RFC 9001, section 4.1.3.
 	x := newExchange(t, false)
 	x.early(ping)

@@ -27,6 +27,7 @@ func losing(t *testing.T, lost func(fromClient bool, n int) bool) *pair {
 // TestHandshakeSurvivesTheLossOfAnyDatagrams loses each run of up to four datagrams of either end, or of both: the first
 // flights, the answer to a client that the amplification limit blocks, Finished, HANDSHAKE_DONE.
 func TestHandshakeSurvivesTheLossOfAnyDatagrams(t *testing.T) {
+	// Rules: 9000:13.3/3
 	for first := range 8 {
 		for run := 1; run <= 4; run++ {
 			for who := range 3 {
@@ -70,6 +71,7 @@ func (p *pair) requestResponse(what string) {
 }
 
 func TestAClientThatHearsNothingProbesAlone(t *testing.T) {
+	// Rules: 9000:8.1/3, 9000:8.1/4, 9000:8.1/5, 9002:6.2.2.1/2, 9002:6.2.2.1/3
 	// RFC 9002, section 6.2.2.1: "When the PTO fires, the client MUST send a Handshake packet if it has Handshake keys,
 	// otherwise it MUST send an Initial packet in a UDP datagram with a payload of at least 1200 bytes."
 	x := newExchange(t, false)
@@ -90,6 +92,7 @@ func TestAClientThatHearsNothingProbesAlone(t *testing.T) {
 }
 
 func TestKeysAreDiscardedAsSoonAsTheyAreOfNoUse(t *testing.T) {
+	// Rules: 9001:4.9.1/1, 9001:4.9.2/1
 	// RFC 9001, section 4.9.
 	x := newExchange(t, false)
 	x.early(ping)
@@ -134,6 +137,7 @@ func (x *exchange) sayInitial() {
 }
 
 func TestA1RTTPacketIsNotTakenBeforeTheHandshakeIsComplete(t *testing.T) {
+	// Rules: 9001:5.7/1, 9001:5.7/2
 	// RFC 9001, section 5.7: a server waits for the client's Finished.
 	x := newExchange(t, true)
 	x.sayInitial()
@@ -153,6 +157,7 @@ func TestA1RTTPacketIsNotTakenBeforeTheHandshakeIsComplete(t *testing.T) {
 
 // TestClosingBeforeTheHandshakeIsConfirmed: RFC 9000, section 10.2.3.
 func TestClosingBeforeTheHandshakeIsConfirmed(t *testing.T) {
+	// Rules: 9000:10.2.3/1, 9000:10.2.3/2, 9000:10.2.3/3, 9000:10.2.3/4, 9000:10.2.3/5, 9000:10.2.3/6, 9000:12.5/1
 	type sent struct {
 		space wire.Space
 		text  string
@@ -199,6 +204,7 @@ func TestClosingBeforeTheHandshakeIsConfirmed(t *testing.T) {
 }
 
 func TestIdleTimeoutIsTheSmallerOfBoth(t *testing.T) {
+	// Rules: 9000:10.1/1
 	// RFC 9000, section 10.1.
 	for _, c := range []struct{ ours, theirs, want time.Duration }{
 		{5 * time.Second, 30 * time.Second, 5 * time.Second},

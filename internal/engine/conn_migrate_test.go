@@ -43,6 +43,7 @@ func (x *exchange) migrates(to Path) []byte {
 func (x *exchange) acks() []byte { return wire.AppendAck(nil, wire.Ack{}, x.seen[wire.AppSpace], 1000) }
 
 func TestAClientMovesToAPathThatAnswers(t *testing.T) {
+	// Rules: 9000:5.1.2/1, 9000:9.5/1
 	// RFC 9000, sections 9.1 and 9.2.
 	for _, c := range []struct {
 		to   Path
@@ -125,6 +126,7 @@ func TestAPathThatDoesNotAnswerIsNotTaken(t *testing.T) {
 }
 
 func TestWhatMigrateRefuses(t *testing.T) {
+	// Rules: 9000:9/1, 9000:9/2, 9000:18.2/3
 	server := newExchange(t, true).handshake()
 	early := newExchange(t, false)
 	none := newExchange(t, false).handshake()
@@ -156,6 +158,7 @@ func TestAClientMovesThoughTheServersIDIsEmpty(t *testing.T) {
 }
 
 func TestAMovedPathHasAConnectionIDOfItsOwn(t *testing.T) {
+	// Rules: 9000:5.1.2/1, 9000:9.5/2
 	// RFC 9000, section 9.5.
 	x := newExchange(t, true).handshake()
 	x.receive(wire.AppSpace, newID(1, 0), newID(2, 0))
@@ -226,6 +229,7 @@ func TestAClientThatProbedBeforeItMovedWaitsForNothing(t *testing.T) {
 }
 
 func TestEveryChallengeIsAnother(t *testing.T) {
+	// Rules: 9000:8.2.1/2, 9000:8.2.1/3, 9000:9.4/3
 	// RFC 9000, section 13.3: they are sent "until a matching PATH_RESPONSE frame is received". Here all arrive, and the
 	// answers are lost but for the first, which comes last.
 	x := newExchange(t, true).handshake()
@@ -296,6 +300,7 @@ func TestAddressesThatChangeFasterThanTheyAreAcknowledgedCostNoConnection(t *tes
 }
 
 func TestThePreferredAddressIsFollowed(t *testing.T) {
+	// Rules: 9000:9.6.1/1, 9000:9.6.1/2, 9000:9.6.1/3, 9000:9.6.2/1, 9000:21.5.3/1
 	// RFC 9000, section 9.6.1.
 	preferred := netip.MustParseAddrPort("192.0.2.3:444")
 	with := func(v4 netip.AddrPort) option {
@@ -336,6 +341,7 @@ func TestThePreferredAddressIsFollowed(t *testing.T) {
 }
 
 func TestAPreferredAddressIsOffered(t *testing.T) {
+	// Rules: 9000:9.6.2/2, 9000:9.6.2/3
 	preferred := netip.MustParseAddrPort("192.0.2.3:444")
 	x := newExchange(t, true, withConfig(func(c *Config) { c.PreferredV4 = preferred })).handshake()
 	a := x.learned.PreferredAddress

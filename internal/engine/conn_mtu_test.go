@@ -31,6 +31,7 @@ func (x *exchange) pour(size int) {
 }
 
 func TestNothingLargerThanQUICNeedsIsSentBeforeTheHandshakeIsConfirmed(t *testing.T) {
+	// Rules: 9000:14.2/2
 	p := newPair(t, nil, nil)
 	p.rewrite = func(d *Datagram) bool {
 		if len(d.Payload) > minDatagramSize {
@@ -57,6 +58,7 @@ func TestAShortExchangeSendsNoProbe(t *testing.T) {
 }
 
 func TestAProbeIsPINGAndPADDINGInADatagramOfItsOwn(t *testing.T) {
+	// Rules: 9000:14.2/1, 9000:14.3/1
 	x := newExchange(t, false).handshake()
 	x.sizes, x.queue = nil, nil
 	x.conn.Write(x.now, x.open(), make([]byte, 50_000))
@@ -230,6 +232,7 @@ func TestAFallThatComesBackSoonIsLastingly(t *testing.T) {
 }
 
 func TestTheLossOfProbesIsNoSignOfCongestion(t *testing.T) {
+	// Rules: 9000:14.4/1
 	p := newPair(t, nil, nil)
 	p.handshake()
 	probes := 0

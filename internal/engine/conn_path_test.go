@@ -38,6 +38,7 @@ func response(data []byte) []byte { return append([]byte{byte(wire.FramePathResp
 func challengeFrame() []byte { return wire.AppendPathChallenge(nil, [8]byte{1, 2, 3, 4, 5, 6, 7, 8}) }
 
 func TestAChangedAddressIsFollowedAndValidated(t *testing.T) {
+	// Rules: 9000:8.2.1/4, 9000:9/4, 9000:9.3/1
 	// RFC 9000, section 9.3.
 	x := newExchange(t, true).handshake()
 	x.receiveFrom(elsewhere, x.packet(wire.AppSpace, ping, make([]byte, 500)))
@@ -85,6 +86,7 @@ func TestWhatDoesNotMoveTheConnection(t *testing.T) {
 }
 
 func TestAClientDoesNotFollow(t *testing.T) {
+	// Rules: 9000:9/5, 9000:9.6/1
 	// RFC 9000, section 9: "If a client receives packets from an unknown server address, the client MUST discard these
 	// packets."
 	x := newExchange(t, false).handshake()
@@ -96,6 +98,8 @@ func TestAClientDoesNotFollow(t *testing.T) {
 }
 
 func TestAProbeIsAnsweredWhereItCameFrom(t *testing.T) {
+	// Rules: 9000:8.2.1/6, 9000:8.2.2/1, 9000:8.2.2/2, 9000:8.2.2/3, 9000:8.2.2/5, 9000:8.2.2/6, 9000:8.2.2/7
+	// Rules: 9000:19.17/1
 	// RFC 9000, section 8.2.2.
 	x := newExchange(t, true).handshake()
 	x.receiveFrom(elsewhere, x.packet(wire.AppSpace, challengeFrame(), make([]byte, 1150)))
@@ -126,6 +130,7 @@ func TestAProbeIsAnsweredWhereItCameFrom(t *testing.T) {
 }
 
 func TestANewPathIsLimitedUntilItIsValidated(t *testing.T) {
+	// Rules: 9000:8/1, 9000:9.3/2
 	// RFC 9000, section 9.3: "An endpoint MAY send data to an unvalidated peer address, but it MUST protect against potential
 	// attacks as described in Sections 9.3.1 and 9.3.2."
 	x := newExchange(t, true).handshake()
@@ -160,6 +165,7 @@ func TestANewPathIsLimitedUntilItIsValidated(t *testing.T) {
 }
 
 func TestASmallDatagramFromANewAddressGetsASmallChallenge(t *testing.T) {
+	// Rules: 9000:8.2.1/4, 9000:8.2.1/5, 9000:8.2.3/1
 	// RFC 9000, section 8.2.1: padded to 1200 bytes "unless the anti-amplification limit for the path does not permit
 	// sending a datagram of this size."
 	x := newExchange(t, true).handshake()
@@ -187,7 +193,8 @@ func TestASmallDatagramFromANewAddressGetsASmallChallenge(t *testing.T) {
 }
 
 func TestAPathThatDoesNotAnswerIsGivenUp(t *testing.T) {
-	// RFC 9000, section 9.3.2, and 8.2.4: "A value of three times the larger of the current PTO or the PTO for the new path
+	// Rules: 9000:8.2.4/1, 9000:8.2.4/2, 9000:9.3.2/1
+	// RFC 9000, sections 9.3.2 and, for when, section 8.2.4: "A value of three times the larger of the current PTO or the PTO for the new path
 	// (using kInitialRtt, as defined in [QUIC-RECOVERY]) is RECOMMENDED."
 	for _, to := range []netip.AddrPort{otherPort, elsewhere} {
 		x := newExchange(t, true).handshake()
@@ -223,6 +230,7 @@ func TestAPacketFromTheOldAddressBringsTheConnectionBack(t *testing.T) {
 }
 
 func TestThePathThatWasLeftIsChallenged(t *testing.T) {
+	// Rules: 9000:9.3.3/1
 	// RFC 9000, section 9.3.3: an attacker who forwards packets faster than the path cannot keep a connection from a client
 	// that is still where it was.
 	x := newExchange(t, true).handshake()
@@ -241,6 +249,7 @@ func TestThePathThatWasLeftIsChallenged(t *testing.T) {
 }
 
 func TestCongestionStateBelongsToThePath(t *testing.T) {
+	// Rules: 9000:9.4/2
 	// RFC 9000, section 9.4: "[...] unless the only change in the peer's address is its port number."
 	for _, c := range []struct {
 		to   netip.AddrPort
@@ -267,6 +276,7 @@ func TestCongestionStateBelongsToThePath(t *testing.T) {
 }
 
 func TestServersSendThriceWhatTheyReceivedAtMost(t *testing.T) {
+	// Rules: 9000:8/1, 9000:8.1/1, 9000:10.2.1/3, 9000:14.1/4
 	// RFC 9000, section 8.1, with a client that falls silent after its first flight.
 	x := newExchange(t, true)
 	x.drain()

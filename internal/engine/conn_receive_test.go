@@ -22,6 +22,7 @@ func (x *exchange) wantDropped(sentence string, datagram []byte) {
 }
 
 func TestInitialPacketOfAServerHasNoToken(t *testing.T) {
+	// Rules: 9000:17.2.2/1
 	// RFC 9000, section 17.2.2: "clients that receive an Initial packet with a non-zero Token Length field MUST either
 	// discard the packet or generate a connection error of type PROTOCOL_VIOLATION."
 	x := newExchange(t, false)
@@ -33,6 +34,7 @@ func TestInitialPacketOfAServerHasNoToken(t *testing.T) {
 }
 
 func TestSourceConnectionIDOfThePeerDoesNotChange(t *testing.T) {
+	// Rules: 9000:7.2/3, 9000:7.2/4, 9000:7.2/5, 9000:7.2/6
 	// RFC 9000, section 7.2: "if subsequent Initial packets include a different Source Connection ID, they MUST be
 	// discarded."
 	for _, server := range []bool{false, true} {
@@ -53,6 +55,7 @@ func TestSourceConnectionIDOfThePeerDoesNotChange(t *testing.T) {
 }
 
 func TestCoalescedPacketsHaveOneDestination(t *testing.T) {
+	// Rules: 9000:12.2/4
 	// RFC 9000, section 12.2: "Receivers SHOULD ignore any subsequent packets with a different Destination Connection ID
 	// than the first packet in the datagram."
 	x := newExchange(t, true)
@@ -67,6 +70,7 @@ func TestCoalescedPacketsHaveOneDestination(t *testing.T) {
 }
 
 func TestWhatIsNotAPacketOfOursIsDropped(t *testing.T) {
+	// Rules: 9000:10.3/6, 9000:12.3/4, 9001:5.4.2/1, 9368:2.1/5
 	x := newExchange(t, true).handshake()
 	for _, c := range []struct {
 		sentence string
@@ -94,6 +98,7 @@ func TestWhatIsNotAPacketOfOursIsDropped(t *testing.T) {
 }
 
 func TestZeroRTTPacketsAreDroppedAndTheRestOfTheDatagramIsTaken(t *testing.T) {
+	// Rules: 9000:12.2/1, 9000:12.2/6
 	x := newExchange(t, true)
 	b, at := wire.AppendLongHeader(nil, wire.LongHeader{
 		Type: wire.Packet0RTT, Version: wire.Version1, DstID: x.dst.Bytes(), SrcID: x.src.Bytes()}, 0, 4)
@@ -106,6 +111,7 @@ func TestZeroRTTPacketsAreDroppedAndTheRestOfTheDatagramIsTaken(t *testing.T) {
 }
 
 func TestSmallInitialDatagramsAreDroppedByAServer(t *testing.T) {
+	// Rules: 9000:14/4, 9000:14.1/3
 	// RFC 9000, section 14.1.
 	x := newExchange(t, true)
 	x.receive(wire.InitialSpace, ping)
@@ -144,6 +150,7 @@ func (x *exchange) early(frames ...[]byte) []byte {
 }
 
 func TestPacketsThatOvertookTheirKeysAreTakenLater(t *testing.T) {
+	// Rules: 9001:4.1.4/1, 9001:5.7/3
 	// RFC 9001, section 5.7.
 	x := newExchange(t, false)
 	b := x.early(streamFrame(3, 0, "early", true))
@@ -153,6 +160,7 @@ func TestPacketsThatOvertookTheirKeysAreTakenLater(t *testing.T) {
 }
 
 func TestHandshakePacketsThatOvertookTheServerHelloAreTakenLater(t *testing.T) {
+	// Rules: 9001:4.1.4/1
 	x := newExchange(t, false)
 	x.drain()
 	b := x.packet(wire.HandshakeSpace, x.crypto(wire.HandshakeSpace))
@@ -164,6 +172,7 @@ func TestHandshakePacketsThatOvertookTheServerHelloAreTakenLater(t *testing.T) {
 }
 
 func TestAResetThatLooksLikeAPacketIsRecognised(t *testing.T) {
+	// Rules: 9000:10.3.1/1, 9000:10.3.1/4
 	// RFC 9000, section 10.3.1: also when the datagram "cannot be decrypted".
 	x := newExchange(t, false, withParams(func(p *wire.TransportParams) { p.HasResetToken, p.ResetToken = true, resetToken(9) })).handshake()
 	b, tok := x.packet(wire.AppSpace, make([]byte, 30)), resetToken(9)
@@ -194,6 +203,7 @@ func TestEarlyDatagramsAreBounded(t *testing.T) {
 }
 
 func TestAnEarlyPacketCanCloseTheConnection(t *testing.T) {
+	// Rules: 9000:10.2.2/1
 	// RFC 9000, section 10.2.2: an endpoint in the draining state "MUST NOT send any packets".
 	x := newExchange(t, false)
 	x.receiveDatagram(x.early(wire.AppendConnectionClose(nil, wire.ConnectionClose{App: true, Code: 4})))
@@ -219,6 +229,7 @@ func TestAnEarlyPacketCanCloseTheConnection(t *testing.T) {
 }
 
 func TestReservedBitsAreAViolation(t *testing.T) {
+	// Rules: 9000:17.2/9, 9000:17.3.1/3
 	// RFC 9000, sections 17.2 and 17.3.1.
 	for _, c := range []struct {
 		space wire.Space

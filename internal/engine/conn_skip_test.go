@@ -42,6 +42,7 @@ func TestAPacketNumberIsSkippedNowAndThen(t *testing.T) {
 }
 
 func TestAnAcknowledgmentOfASkippedNumberCloses(t *testing.T) {
+	// Rules: 9000:13.1/2
 	// RFC 9000, section 21.4.
 	for _, server := range []bool{true, false} {
 		x, _ := skipping(t, server)

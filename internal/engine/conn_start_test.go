@@ -16,6 +16,7 @@ func (x *exchange) retry(src, token []byte) []byte {
 }
 
 func TestRetryRepeatsTheFirstFlightWithTheToken(t *testing.T) {
+	// Rules: 9000:7.2/4, 9000:17.2.5.1/3
 	src := []byte("retry source")
 	x := newExchange(t, false, withParams(func(p *wire.TransportParams) { p.RetrySrcID = src }))
 	x.drain()
@@ -37,6 +38,7 @@ func TestRetryRepeatsTheFirstFlightWithTheToken(t *testing.T) {
 }
 
 func TestRetryParametersAreAuthenticated(t *testing.T) {
+	// Rules: 9000:7.3/1, 9000:7.3/2, 9000:7.3/4
 	for _, c := range []struct {
 		sentence string
 		params   []byte
@@ -80,6 +82,7 @@ func (x *exchange) retried() {
 }
 
 func TestRetryIsTakenOnceAndOnlyWhenItIsGenuine(t *testing.T) {
+	// Rules: 9000:17.2.5.1/2, 9000:17.2.5.2/1, 9000:17.2.5.2/2, 9000:17.2.5.2/3
 	for _, c := range []struct {
 		sentence string
 		retry    func(x *exchange) []byte
@@ -109,6 +112,7 @@ func TestRetryIsTakenOnceAndOnlyWhenItIsGenuine(t *testing.T) {
 }
 
 func TestRetryAfterTheServersInitialIsIgnored(t *testing.T) {
+	// Rules: 9000:17.2.5.2/2
 	x := newExchange(t, false)
 	x.drain()
 	x.receive(wire.InitialSpace, ping)
@@ -123,6 +127,7 @@ func (x *exchange) versionNegotiation(src []byte, versions ...uint32) []byte {
 }
 
 func TestVersionNegotiationEndsTheAttempt(t *testing.T) {
+	// Rules: 9000:6.2/1, 9368:2.1/3
 	x := newExchange(t, false)
 	x.drain()
 	x.receiveDatagram(x.versionNegotiation(x.conn.ids.original.Bytes(), 0x6b3343cf, 0x0a0a0a0a))
@@ -137,6 +142,7 @@ func TestVersionNegotiationEndsTheAttempt(t *testing.T) {
 }
 
 func TestVersionNegotiationIsIgnoredWhenItCannotBeTrue(t *testing.T) {
+	// Rules: 9000:6.2/2, 9000:6.2/3, 9368:4/1
 	// RFC 9000, section 6.2.
 	for _, c := range []struct {
 		sentence string

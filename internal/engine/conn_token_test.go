@@ -39,6 +39,7 @@ func TestAClientIsGivenOneTokenForItsNextConnection(t *testing.T) {
 }
 
 func TestAClientThatMovedIsGivenAnotherToken(t *testing.T) {
+	// Rules: 9000:9.3/3
 	x := newExchange(t, true, withTokens).handshake()
 	x.queue = nil
 	x.path.Remote = elsewhere
@@ -69,6 +70,7 @@ func TestAServerWithoutAKeyGivesNoTokens(t *testing.T) {
 }
 
 func TestTheNewestTokenIsForTheNextConnection(t *testing.T) {
+	// Rules: 9000:8.1.3/1
 	x := newExchange(t, false).handshake()
 	if x.conn.TakeToken() != nil {
 		t.Error("there is one before any was given")
@@ -107,6 +109,7 @@ func TestLongTokensAreNotKept(t *testing.T) {
 }
 
 func TestAClientsNewTokenIsAnError(t *testing.T) {
+	// Rules: 9000:19.7/4
 	// RFC 9000, section 19.7.
 	x := newExchange(t, true).handshake()
 	x.receive(wire.AppSpace, wire.AppendNewToken(nil, []byte("token")))

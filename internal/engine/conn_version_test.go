@@ -36,6 +36,7 @@ func (x *exchange) wantVersion(sentence string, version uint32) {
 }
 
 func TestServerTakesTheVersionThatTheClientWantsMost(t *testing.T) {
+	// Rules: 9368:2.3/1, 9369:4/2, 9369:4/3
 	for _, c := range []struct {
 		sentence string
 		opts     []option
@@ -61,6 +62,7 @@ func TestServerTakesTheVersionThatTheClientWantsMost(t *testing.T) {
 }
 
 func TestServerUsesTheOriginalVersionUntilItKnowsBetter(t *testing.T) {
+	// Rules: 9369:4.1/4, 9369:4.1/6
 	// RFC 9369, section 4.1: "Before the server is able to process transport parameters from the client, it might need to
 	// respond to Initial packets from the client. For these packets, the server uses the original version."
 	x := newExchange(t, true, withInfo(v1, v2, v1))
@@ -96,6 +98,7 @@ func TestServerUsesTheOriginalVersionUntilItKnowsBetter(t *testing.T) {
 }
 
 func TestHandshakePacketsOfAnotherVersionAreDropped(t *testing.T) {
+	// Rules: 9000:5.2.1/1, 9369:4.1/8
 	// RFC 9369, section 4.1: "An endpoint MUST drop packets using any other version."
 	x := newExchange(t, true, withInfo(v1, v1, v2))
 	x.drain()
@@ -111,6 +114,7 @@ func TestHandshakePacketsOfAnotherVersionAreDropped(t *testing.T) {
 }
 
 func TestServerHoldsTheClientsChoiceAgainstItsPackets(t *testing.T) {
+	// Rules: 9000:7.4/1, 9368:4/3, 9368:4/4, 9368:4/5, 9368:4/6, 9368:4/8, 9368:4/9, 9368:4/10
 	for _, c := range []struct {
 		sentence string
 		opts     []option
@@ -129,6 +133,7 @@ func TestServerHoldsTheClientsChoiceAgainstItsPackets(t *testing.T) {
 }
 
 func TestClientFollowsTheServersVersion(t *testing.T) {
+	// Rules: 9368:3/2, 9369:4/2, 9369:4.1/5, 9369:4.1/7
 	for _, c := range []struct {
 		sentence     string
 		opts         []option
@@ -163,6 +168,7 @@ func TestClientFollowsTheServersVersion(t *testing.T) {
 }
 
 func TestClientChecksTheServersVersionInformation(t *testing.T) {
+	// Rules: 9368:4/11, 9368:4/12, 9368:4/13, 9368:4/14, 9368:4/15, 9368:4/17, 9368:8/1
 	after := func(ours []uint32, common uint32) option {
 		return withConfig(func(c *Config) { c.Versions, c.After = ours, &VersionError{Ours: ours, Common: common} })
 	}
@@ -198,6 +204,7 @@ func TestClientChecksTheServersVersionInformation(t *testing.T) {
 }
 
 func TestForgedVersionsMoveNobody(t *testing.T) {
+	// Rules: 9000:5.2.1/1
 	// A packet that only claims another version does not open, and is not believed.
 	x := newExchange(t, false, withInfo(v1, v1, v2))
 	x.drain()
@@ -226,6 +233,7 @@ func (x *exchange) handshakeInitial() {
 }
 
 func TestVersionNegotiationNamesTheVersionToTryNext(t *testing.T) {
+	// Rules: 9368:2.1/2, 9368:4/2
 	for _, c := range []struct {
 		sentence string
 		ours     []uint32
@@ -252,6 +260,7 @@ func TestVersionNegotiationNamesTheVersionToTryNext(t *testing.T) {
 }
 
 func TestRetryIsOfTheOriginalVersion(t *testing.T) {
+	// Rules: 9369:4.1/1, 9369:4.1/2
 	x := newExchange(t, false, withParams(func(p *wire.TransportParams) { p.RetrySrcID = []byte("retry") }), withInfo(v2, v2, v1))
 	x.version = v2
 	x.drain()

@@ -3,8 +3,8 @@ package engine
 import "github.com/godwit-net/godwit/internal/recovery"
 
 // A sentVal says of one fact that the peer has to learn where it stands: nothing to tell, to be sent, sent in a certain
-// packet, or known to have arrived. "Information that is lost is retransmitted, not packets" (RFC 9000, section 13.3):
-// this number is the whole of that rule for every fact that is a single value.
+// packet, or known to have arrived. What is lost of a packet is information, and that is sent again (RFC 9000,
+// section 13.3): this number is the whole of that rule for every fact that is a single value.
 type sentVal int64
 
 const (

@@ -10,6 +10,7 @@ import (
 )
 
 func TestNothingFollowsAReset(t *testing.T) {
+	// Rules: 9000:3.3/2
 	// RFC 9000, section 3.3: a sender MUST NOT send a STREAM frame "after sending a RESET_STREAM frame". The stream stands
 	// in the queue of those with data when it is reset, as the congestion window was full.
 	x := newExchange(t, false).handshake()
@@ -47,6 +48,7 @@ func itoa(n int64) string {
 }
 
 func TestAcknowledgedBytesAreNotRepeatedAsAnEmptyFrame(t *testing.T) {
+	// Rules: 9000:13.3/6
 	// Bytes thought lost stand in the queue again when the acknowledgment comes after all.
 	x := newExchange(t, false).handshake()
 	id := x.open()
@@ -66,6 +68,7 @@ func TestAcknowledgedBytesAreNotRepeatedAsAnEmptyFrame(t *testing.T) {
 var fact = recovery.Fact{Kind: factStream, ID: 0, Start: 0, End: 3}
 
 func TestBytesWrittenAtTheLimitAreAnnouncedAsBlocked(t *testing.T) {
+	// Rules: 9000:4.1/4, 9000:19.13/1
 	// RFC 9000, section 4.1: "A sender SHOULD send a STREAM_DATA_BLOCKED or DATA_BLOCKED frame to indicate to the receiver
 	// that it has data to write but is blocked by flow control limits."
 	x := newExchange(t, false, withParams(func(p *wire.TransportParams) {
@@ -100,6 +103,7 @@ func TestResetOfAStreamThatIsAllHereIsIgnored(t *testing.T) {
 }
 
 func TestFramesAfterAResetAreHarmless(t *testing.T) {
+	// Rules: 9000:4.5/1, 9000:4.5/3
 	x := newExchange(t, true).handshake()
 	x.receive(wire.AppSpace, streamFrame(0, 0, "abc", false))
 	x.receive(wire.AppSpace, wire.AppendResetStream(nil, wire.ResetStream{ID: 0, Code: 1, FinalSize: 6}))
@@ -156,6 +160,7 @@ func TestAStoppedStreamHasNoEnd(t *testing.T) {
 }
 
 func TestStopSendingAfterTheEndMakesAReset(t *testing.T) {
+	// Rules: 9000:3.5/3
 	x := newExchange(t, false).handshake()
 	id := x.open()
 	x.conn.Write(x.now, id, []byte("abc"))

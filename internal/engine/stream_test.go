@@ -28,6 +28,7 @@ func (x *exchange) wantRead(sentence string, id int64, want string, wantFin bool
 }
 
 func TestStreamDataIsReadInOrder(t *testing.T) {
+	// Rules: 9000:2.2/1
 	x := newExchange(t, true).handshake()
 	x.receive(wire.AppSpace, streamFrame(0, 3, "def", false))
 	x.wantEvent("the stream is announced", EventStreamOpened)
@@ -42,6 +43,7 @@ func TestStreamDataIsReadInOrder(t *testing.T) {
 }
 
 func TestOpeningAStreamOpensTheLowerOnes(t *testing.T) {
+	// Rules: 9000:3.2/1
 	x := newExchange(t, true).handshake()
 	x.receive(wire.AppSpace, streamFrame(8, 0, "x", true))
 	var opened []int64
@@ -56,6 +58,7 @@ func TestOpeningAStreamOpensTheLowerOnes(t *testing.T) {
 }
 
 func TestFinalSizeCannotChange(t *testing.T) {
+	// Rules: 9000:4.5/3
 	for _, c := range []struct {
 		sentence string
 		frames   [][]byte
@@ -75,6 +78,7 @@ func TestFinalSizeCannotChange(t *testing.T) {
 }
 
 func TestConnectionWindowIsEnforced(t *testing.T) {
+	// Rules: 9000:4.1/2, 9000:19.9/2
 	x := newExchange(t, true).handshake()
 	for id := int64(0); id < 3; id++ {
 		// Each stream within its own window of 64 KiB, together beyond the connection's 128 KiB.
@@ -84,6 +88,7 @@ func TestConnectionWindowIsEnforced(t *testing.T) {
 }
 
 func TestResetIsReadOnceAndGivesItsWindowBack(t *testing.T) {
+	// Rules: 9000:4.5/1
 	x := newExchange(t, true).handshake()
 	x.receive(wire.AppSpace, wire.AppendResetStream(nil, wire.ResetStream{ID: 0, Code: 5, FinalSize: 1 << 16}))
 	if e := x.wantEvent("the reset is told", EventStreamReset); e.Code != 5 {
@@ -96,6 +101,7 @@ func TestResetIsReadOnceAndGivesItsWindowBack(t *testing.T) {
 }
 
 func TestStopSendingMakesAReset(t *testing.T) {
+	// Rules: 9000:3.5/2, 9000:3.5/4
 	x := newExchange(t, false).handshake()
 	id, _ := x.conn.Open(x.now, false)
 	x.conn.Write(x.now, id, []byte("hello"))
@@ -109,6 +115,7 @@ func TestStopSendingMakesAReset(t *testing.T) {
 }
 
 func TestStopAsksAndForgets(t *testing.T) {
+	// Rules: 9000:3.5/1
 	x := newExchange(t, true).handshake()
 	x.receive(wire.AppSpace, streamFrame(0, 0, "abc", false))
 	x.conn.Stop(x.now, 0, 9)
@@ -127,6 +134,7 @@ func TestStopAsksAndForgets(t *testing.T) {
 }
 
 func TestFlowControlHoldsUsBackAndSaysSo(t *testing.T) {
+	// Rules: 9000:2.2/3, 9000:4.1/1, 9000:19.10/3, 9000:19.13/1
 	x := newExchange(t, false, withParams(func(p *wire.TransportParams) { p.InitialMaxStreamDataBidiRemote = 10 })).handshake()
 	id, _ := x.conn.Open(x.now, false)
 	x.conn.Write(x.now, id, []byte("0123456789abcdef"))
@@ -138,6 +146,7 @@ func TestFlowControlHoldsUsBackAndSaysSo(t *testing.T) {
 }
 
 func TestConnectionFlowControlHoldsUsBack(t *testing.T) {
+	// Rules: 9000:2.2/3, 9000:4.1/1, 9000:19.9/1, 9000:19.12/1
 	x := newExchange(t, false, withParams(func(p *wire.TransportParams) { p.InitialMaxData = 10 })).handshake()
 	a, _ := x.conn.Open(x.now, false)
 	b, _ := x.conn.Open(x.now, false)
@@ -152,6 +161,7 @@ func TestConnectionFlowControlHoldsUsBack(t *testing.T) {
 }
 
 func TestStreamLimitHoldsUsBack(t *testing.T) {
+	// Rules: 9000:4.6/2, 9000:4.6/5, 9000:19.11/3, 9000:19.14/1
 	x := newExchange(t, false, withParams(func(p *wire.TransportParams) { p.InitialMaxStreamsBidi = 1 })).handshake()
 	if _, ok := x.conn.Open(x.now, false); !ok {
 		t.Fatal("the first stream is refused")
@@ -169,6 +179,7 @@ func TestStreamLimitHoldsUsBack(t *testing.T) {
 }
 
 func TestEndedStreamsMakeRoomForOthers(t *testing.T) {
+	// Rules: 9000:4.6/6
 	x := newExchange(t, true, withConfig(func(c *Config) { c.MaxStreamsUni = 2 })).handshake()
 	x.receive(wire.AppSpace, streamFrame(2, 0, "x", true))
 	x.wantRead("the stream is read to its end", 2, "x", true)
@@ -177,6 +188,7 @@ func TestEndedStreamsMakeRoomForOthers(t *testing.T) {
 
 // TestLostInformationIsSentAgain tells the story of each retransmittable frame twice: lost, and probed for.
 func TestLostInformationIsSentAgain(t *testing.T) {
+	// Rules: 9000:13.3/1
 	for _, c := range []struct {
 		name    string
 		trigger func(x *exchange)
@@ -241,6 +253,7 @@ func TestWriteStopsAtTheSendBuffer(t *testing.T) {
 }
 
 func TestStreamIslandsAreBounded(t *testing.T) {
+	// Rules: 9000:21.7/1
 	x := newExchange(t, true).handshake()
 	for i := int64(0); i <= maxStreamRanges && x.conn.Err() == nil; i++ {
 		x.receive(wire.AppSpace, streamFrame(0, 1+2*i, "x", false))
@@ -274,6 +287,7 @@ func TestSentValSettles(t *testing.T) {
 // TestAcknowledgedOldLimitDoesNotHideANewOne: were the acknowledgment of an older MAX_STREAM_DATA taken for the newer one,
 // the loss of that would leave the peer blocked for ever.
 func TestAcknowledgedOldLimitDoesNotHideANewOne(t *testing.T) {
+	// Rules: 9000:4.2/1
 	x := newExchange(t, true).handshake()
 	data := make([]byte, 1000)
 	var limits []sentFrame

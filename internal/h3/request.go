@@ -209,7 +209,7 @@ func (r *RequestFields) checkTarget() error {
 	return r.checkHost()
 }
 
-// checkConnect judges a CONNECT request: "The :scheme and :path pseudo-header fields are omitted", and "the :authority
+// checkConnect judges a CONNECT request: "The :scheme and :path pseudo-header fields are omitted", and "The :authority
 // pseudo-header field contains the host and port to connect to" (RFC 9114, section 4.4).
 func (r *RequestFields) checkConnect() error {
 	if r.seen&(pseudoScheme|pseudoPath) != 0 {

@@ -117,6 +117,7 @@ func TestBothSidesGetBackWhatTheyStored(t *testing.T) {
 }
 
 func TestASessionIsUsedForEarlyDataOnce(t *testing.T) {
+	// Rules: 9001:4.5/1
 	p := newEarlyPair()
 	p.connect(t)
 	p.server.SessionTicketsDisabled = false

@@ -29,8 +29,8 @@ type Error struct {
 	Violation bool
 }
 
-// Code returns the QUIC transport error code: CRYPTO_ERROR, "the TLS alert description with 0x0100 added" (RFC 9001, section
-// 4.8), or PROTOCOL_VIOLATION.
+// Code returns the QUIC transport error code: CRYPTO_ERROR, "The AlertDescription value is added to 0x0100" (RFC 9001,
+// section 4.8), or PROTOCOL_VIOLATION.
 func (e *Error) Code() uint64 {
 	if e.Violation {
 		return codeProtocolViolation

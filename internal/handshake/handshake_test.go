@@ -17,6 +17,7 @@ import (
 )
 
 func TestHandshakeGivesBothSidesTheSameKeysAndEachTheOthersParameters(t *testing.T) {
+	// Rules: 9000:7/1
 	for _, piece := range []int{whole, 1000, 7, 1} {
 		t.Run(fmt.Sprintf("pieces of %d", piece), func(t *testing.T) {
 			clientConf, serverConf := configs()
@@ -64,6 +65,7 @@ func TestSuiteAndLevelNumbersAreThoseOfCryptoTLS(t *testing.T) {
 }
 
 func TestNoCommonApplicationProtocolIsAnAlert(t *testing.T) {
+	// Rules: 9000:7/2, 9001:8.1/1, 9001:8.1/2, 9001:8.1/3, 9001:8.1/5
 	for _, c := range []struct {
 		name           string
 		client, server []string
@@ -87,6 +89,7 @@ func TestNoCommonApplicationProtocolIsAnAlert(t *testing.T) {
 }
 
 func TestUntrustedCertificateIsRejectedWithItsCause(t *testing.T) {
+	// Rules: 9001:4.4/1
 	for _, c := range []struct {
 		name  string
 		edit  func(*tls.Config)
@@ -134,6 +137,7 @@ func TestClientCertificateIsAskedForAndVerified(t *testing.T) {
 }
 
 func TestMissingTransportParametersAreAnAlert(t *testing.T) {
+	// Rules: 9001:8.2/1
 	const quicTransportParameters = 57
 	t.Run("from the client", func(t *testing.T) {
 		clientConf, serverConf := configs()
@@ -195,6 +199,7 @@ func TestKeyLogIsWritten(t *testing.T) {
 }
 
 func TestConfigForClientMayAllowOldVersionsAndStillGetsTLS13(t *testing.T) {
+	// Rules: 9001:4.2/2
 	clientConf, serverConf := configs()
 	inner := serverConf.Clone()
 	inner.MinVersion = tls.VersionTLS10
@@ -215,6 +220,7 @@ func TestConfigForClientMayAllowOldVersionsAndStillGetsTLS13(t *testing.T) {
 }
 
 func TestMaxVersionBelowTLS13IsAnErrorAtStart(t *testing.T) {
+	// Rules: 9001:4.2/1
 	clientConf, _ := configs()
 	clientConf.MaxVersion = tls.VersionTLS12
 	h := NewClient(clientConf, nil)

@@ -6,6 +6,7 @@ import (
 )
 
 func TestTicketsAreOfOneVersion(t *testing.T) {
+	// Rules: 9369:5/1, 9369:5/2
 	const v1, v2 = 1, 0x6b3343cf
 	// RFC 9369, section 5: "After compatible version negotiation, any resulting session ticket maps to the negotiated version
 	// rather than the original one."

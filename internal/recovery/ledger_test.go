@@ -22,6 +22,7 @@ var transcripts = []struct {
 		41ms  ack app 0-3          | acked 2
 		41ms  check flight 0`},
 
+	// Rules: 9002:6.1.1/1, 9002:6.1.1/2, 9002:6.1.2/1, 9002:6.1.2/3, 9002:6.1.2/4, 9002:7.3.1/1
 	{"three later packets make a packet lost", Config{Server: true}, `
 		0ms   send app 4
 		40ms  ack app 2-3          | acked 2-3, lost 0, congestion 1200
@@ -32,18 +33,21 @@ var transcripts = []struct {
 		45ms  check deadline never
 		45ms  check flight 0`},
 
+	// Rules: 9000:13.3/7
 	{"many losses are reported at once", Config{Server: true}, `
 		0ms   send app 100
 		40ms  ack app 99,50        | acked 50, acked 99, lost 0-49, lost 51-96, congestion 115200
 		45ms  expire               | lost 97-98, congestion 2400
 		45ms  check flight 0`},
 
+	// Rules: 9002:6.1.2/2, 9002:6.1.2/5
 	{"time threshold is at least the timer granularity", Config{Server: true}, `
 		0ms    send app 2
 		100us  ack app 1           | acked 1
 		100us  check deadline 1ms
 		1ms    expire              | lost 0, congestion 1200`},
 
+	// Rules: 9002:6.1.2/1
 	{"a packet sent long before the largest acknowledged one is lost at once", Config{Server: true}, `
 		0ms   send app 1
 		0ms   confirm
@@ -65,6 +69,7 @@ var transcripts = []struct {
 		60ms  ack app 2-4
 		60ms  check error true`},
 
+	// Rules: 9000:13.1/2
 	{"an acknowledgment of what was never sent is an error and changes nothing", Config{Server: true}, `
 		0ms   send app 2
 		40ms  ack app 1-2
@@ -175,6 +180,7 @@ var transcripts = []struct {
 		40ms  ack app 4            | acked 4, lost 0-1, congestion 1200
 		40ms  check flight 2400`},
 
+	// Rules: 9000:14.4/1
 	{"the loss of an MTU probe is not a sign of congestion", Config{Server: true}, `
 		0ms   mtu app
 		0ms   check flight 1400
@@ -184,6 +190,7 @@ var transcripts = []struct {
 
 	// RFC 9002, section 7.6.3. There smoothed_rtt + max(4*rttvar, kGranularity) + max_ack_delay is 2 seconds; here an RTT
 	// of 659 ms makes it 659 + 4*329.5 + 25 = 2002 ms. Number 0 stands for the prior sample.
+	// Rules: 9002:5.2/3, 9002:7.6.1/1, 9002:7.6.2/4
 	{"the example of persistent congestion", Config{Server: true}, `
 		0ms      confirm
 		0ms      send app 1
@@ -226,6 +233,7 @@ var transcripts = []struct {
 		9760ms   send app 1
 		10419ms  ack app 9         | acked 9, lost 6, lost 8, persistent`},
 
+	// Rules: 9002:7.6.2/2
 	{"packets sent before the first sample cannot establish persistent congestion", Config{Server: true}, `
 		0ms      confirm
 		0ms      send app 1
@@ -233,6 +241,7 @@ var transcripts = []struct {
 		8100ms   ack app 3         | acked 3, lost 0, congestion 1200
 		8113ms   expire            | lost 1-2, congestion 2400`},
 
+	// Rules: 9002:6.2/1, 9002:6.2.1/5, 9002:6.2.4/1, 9002:6.2.1/4, 9002:7.5/2
 	{"a probe timeout probes the two oldest and declares nothing lost", Config{Server: true}, `
 		0ms   confirm
 		0ms   send app 1
@@ -257,6 +266,7 @@ var transcripts = []struct {
 		490ms check ptos 0
 		490ms check owed-app 0`},
 
+	// Rules: 9002:6.2.2/1
 	{"the first flight is probed after three initial round-trip times", Config{}, `
 		0ms    send initial 1
 		0ms    check deadline 999ms
@@ -264,6 +274,7 @@ var transcripts = []struct {
 		999ms  check owed-initial 2
 		999ms  check deadline 1.998s`},
 
+	// Rules: 9002:6.2.1/3
 	{"application data has no probe timeout before the handshake is confirmed", Config{Server: true}, `
 		0ms    send handshake 1
 		0ms    send app 1
@@ -272,6 +283,7 @@ var transcripts = []struct {
 		50ms   confirm
 		50ms   check deadline 145ms`},
 
+	// Rules: 9002:6.2.1/2, 9002:6.2.4/3
 	{"the handshake comes before application data", Config{Server: true}, `
 		0ms    send handshake 1
 		1ms    send initial 1
@@ -282,6 +294,7 @@ var transcripts = []struct {
 		999ms  check owed-initial 1
 		999ms  check owed-app 1`},
 
+	// Rules: 9002:6.2.2.1/2, 9002:6.2.2.1/3
 	{"a client keeps probing until the server has validated its address", Config{}, `
 		0ms    send initial 1
 		40ms   ack initial 0       | acked 0
@@ -314,6 +327,7 @@ var transcripts = []struct {
 		160ms  check owed-initial 1
 		160ms  check owed-app 1`},
 
+	// Rules: 9002:6.2.2.1/1
 	{"a server that may not send has no probe timeout", Config{Server: true}, `
 		0ms    send initial 1
 		0ms    amplified on
@@ -323,6 +337,7 @@ var transcripts = []struct {
 		5000ms check deadline 999ms
 		5000ms expire              | probed 0`},
 
+	// Rules: 9002:6.2.2/3, 9002:6.4/1
 	{"dropping a space takes its packets out of the flight without a fate", Config{}, `
 		0ms    send initial 2
 		0ms    send handshake 1
@@ -346,6 +361,7 @@ var transcripts = []struct {
 		91ms   check spurious 0
 		91ms   check srtt 40ms`},
 
+	// Rules: 9002:5.1/1, 9002:5.1/2
 	{"a sample needs the largest packet and one that elicits", Config{Server: true}, `
 		0ms    send app 2
 		0ms    note app
@@ -356,6 +372,7 @@ var transcripts = []struct {
 		95ms   ack app 0-2         | acked 2
 		95ms   check srtt 40ms`},
 
+	// Rules: 9002:5.2/1, 9002:5.2/2, 9002:5.3/1, 9002:5.3/2, 9002:5.3/3, 9002:5.3/4
 	{"acknowledgment delay is limited once the handshake is confirmed", Config{Server: true}, `
 		0ms    send app 1
 		40ms   ack app 0 delay=30ms   | acked 0
@@ -385,6 +402,7 @@ var transcripts = []struct {
 		160ms  ack initial 1 delay=80ms | acked 1
 		160ms  check srtt 50ms`},
 
+	// Rules: 9000:9.4/1
 	{"packets of the old path do not count on the new one", Config{Server: true}, `
 		0ms    send app 4
 		40ms   ack app 0              | acked 0
@@ -399,6 +417,7 @@ var transcripts = []struct {
 		80ms   check srtt 30ms
 		80ms   check flight 0`},
 
+	// Rules: 9002:7.3.1/1
 	{"congestion marks are reported once", Config{Server: true}, `
 		0ms    mark app 4
 		40ms   ack app 0-1 ecn=1,0,1  | acked 0-1, marked
@@ -406,21 +425,25 @@ var transcripts = []struct {
 		42ms   ack app 0-3 ecn=2,0,2  | acked 3, marked
 		42ms   check ecn proved`},
 
+	// Rules: 9000:13.4.2.2/1
 	{"marks on packets that were not marked fail validation", Config{Server: true}, `
 		0ms    send app 4
 		40ms   ack app 0-1 ecn=0,0,2  | acked 0-1
 		40ms   check ecn failed`},
 
+	// Rules: 9000:13.4.2.2/1
 	{"missing counts fail validation", Config{Server: true}, `
 		0ms    mark app 4
 		40ms   ack app 0-1            | acked 0-1
 		40ms   check ecn failed`},
 
+	// Rules: 9000:13.4.2.2/1
 	{"too small an increase fails validation", Config{Server: true}, `
 		0ms    mark app 4
 		40ms   ack app 0-1 ecn=1,0,0  | acked 0-1
 		40ms   check ecn failed`},
 
+	// Rules: 9000:13.4.2.1/1
 	{"reordered frames do not fail validation", Config{Server: true}, `
 		0ms    mark app 4
 		40ms   ack app 2 ecn=3,0,0    | acked 2
@@ -433,6 +456,7 @@ var transcripts = []struct {
 		40ms   ack app 0-1 ecn=2,0,0  | acked 0-1
 		40ms   check ecn proved`},
 
+	// Rules: 9000:13.4.2.2/2
 	{"a path that marks everything fails validation", Config{Server: true}, `
 		0ms    mark app 12
 		40ms   ack app 0-8 ecn=0,0,9  | acked 0-8, marked
@@ -457,6 +481,7 @@ func TestTranscripts(t *testing.T) {
 }
 
 func TestBackoffDoublesAndStopsBeforeOverflow(t *testing.T) {
+	// Rules: 9002:6.2.1/5
 	tr := newTranscript(t, Config{Server: true})
 	tr.run(`0ms send initial 1`)
 	last := time.Duration(0)

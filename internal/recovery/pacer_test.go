@@ -48,6 +48,7 @@ func drain(l *Ledger, now instant.Time) (sent int, again instant.Time) {
 }
 
 func TestPacerReleasesQuanta(t *testing.T) {
+	// Rules: 9002:7.7/1, 9002:7.7/2, 9002:7.7/3
 	l := quiet(&spy{window: 1 << 30, pacing: 1_200_000}) // a datagram each millisecond
 	now := epoch
 	// After idling ten datagrams may go, and what two milliseconds bring on top.
@@ -114,6 +115,7 @@ func TestPacerIsNoBottleneckOnLoopback(t *testing.T) {
 }
 
 func TestWindowFullIsNotThePacersRefusal(t *testing.T) {
+	// Rules: 9002:7/2
 	l := quiet(&spy{window: 3000})
 	if sent, again := drain(l, epoch); sent != 2400 || !again.IsNever() {
 		t.Errorf("%d bytes, again at %v; want 2400 and no time, since 600 bytes are less than a datagram", sent, again)
@@ -151,6 +153,7 @@ func TestAcknowledgmentsSayWhetherTheWindowWasTheLimit(t *testing.T) {
 }
 
 func TestPacingDelayIsNotApplicationLimit(t *testing.T) {
+	// Rules: 9002:7.8/2
 	s := &spy{window: 48_000, pacing: 1_200_000}
 	l := quiet(s)
 	now := epoch

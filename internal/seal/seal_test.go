@@ -88,6 +88,7 @@ func TestAnyChangedByteMakesAPacketFail(t *testing.T) {
 }
 
 func TestTooShortPacketsAreRefusedAndLeftAlone(t *testing.T) {
+	// Rules: 9001:5.4.2/1
 	k := newTestKeys(t, AES128GCM, 32)
 	for n := range 9 + 4 + 16 {
 		pkt := bytes.Repeat([]byte{0x55}, n)
@@ -142,6 +143,7 @@ func TestNewRefusesUnknownSuitesAndWrongSecrets(t *testing.T) {
 }
 
 func TestLimitsAreThoseOfSection66(t *testing.T) {
+	// Rules: 9001:6.6/3
 	for id, want := range map[uint16][2]int64{
 		AES128GCM: {1 << 23, 1 << 52}, AES256GCM: {1 << 23, 1 << 52}, ChaCha20Poly1305: {1 << 62, 1 << 36},
 	} {
@@ -188,6 +190,7 @@ func TestExpandLabelIsHKDFExpand(t *testing.T) {
 }
 
 func TestResetTokenIsATruncatedHMAC(t *testing.T) {
+	// Rules: 9000:10.3.2/1
 	key := ResetKey{1, 2, 3}
 	for n := range 21 {
 		id := bytes.Repeat([]byte{byte(n)}, n)

@@ -15,6 +15,7 @@ func aRetry() RetryToken {
 }
 
 func TestRetryTokensAreGoodForOneConnectionAttempt(t *testing.T) {
+	// Rules: 9000:8.1.1/1, 9000:8.1.4/2, 9000:8.1.4/3
 	// RFC 9000, section 8.1.4: "Tokens sent in Retry packets SHOULD include information that allows the server to verify that
 	// the source IP address and port in client packets remain constant."
 	k := TokenKey{1}
@@ -61,6 +62,7 @@ func TestRetryTokensAreGoodForOneConnectionAttempt(t *testing.T) {
 }
 
 func TestNewTokensAreGoodForAnAddress(t *testing.T) {
+	// Rules: 9000:8.1.3/3, 9000:8.1.4/2, 9000:8.1.4/4
 	k := TokenKey{1}
 	token := k.NewToken(tokenNoon, tokenClient.Addr(), 5)
 	for _, c := range []struct {

@@ -42,7 +42,7 @@ func (h *host) check(c *conn, before engine.Stats, t engine.Transmit) {
 	if t.Segment <= 0 || t.Segment > size || t.Segment > t.Size {
 		h.fail("%s composed %d bytes in segments of %d", h.name, t.Size, t.Segment)
 	}
-	// RFC 9000, section 8.1: "an endpoint MUST limit the amount of data it sends to the unvalidated address to three
+	// RFC 9000, section 8: "an endpoint MUST limit the amount of data it sends to the unvalidated address to three
 	// times the amount of data received from that address."
 	if c.server && !c.audit.validated && c.audit.sent > 3*c.audit.received {
 		h.fail("%s sent %d bytes to an unvalidated address that sent %d", h.name, c.audit.sent, c.audit.received)

@@ -40,7 +40,7 @@ type Config struct {
 	// Validation is when the server sends Retry packets.
 	Validation engine.Validation
 	// Rebind are the instants at which the first client's NAT gives it another address, counted from the confirmation of
-	// its handshake: "the design of QUIC relies on endpoints retaining a stable address for the duration of the
+	// its handshake: "The design of QUIC relies on endpoints retaining a stable address for the duration of the
 	// handshake" (RFC 9000, section 9).
 	Rebind []time.Duration
 	// Migrate are the instants at which the first client moves, of its own will, to another address of its own, counted as

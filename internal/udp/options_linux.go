@@ -18,8 +18,8 @@ func (s *Socket) configure(fd uintptr, v6 bool, c Config) error {
 	set := func(level, option, value int) bool {
 		return unix.SetsockoptInt(sock, level, option, value) == nil
 	}
-	// "UDP datagrams MUST NOT be fragmented at the IP layer. In IPv4, the Don't Fragment (DF) bit MUST be set if
-	// possible" (RFC 9000, section 14). PROBE also keeps the kernel from believing ICMP messages about the path MTU,
+	// "UDP datagrams MUST NOT be fragmented at the IP layer. In IPv4 [IPv4], the Don't Fragment (DF) bit MUST
+	// be set if possible" (RFC 9000, section 14). PROBE also keeps the kernel from believing ICMP messages about the path MTU,
 	// which section 14.2.1 wants validated first. The IPv4 options hold for the IPv4 peers of an IPv6 socket.
 	set(unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_PROBE)
 	if v6 {

@@ -223,6 +223,7 @@ func TestSocketsShareAPortOnlyIfBothWant(t *testing.T) {
 }
 
 func TestDontFragmentIsSet(t *testing.T) {
+	// Rules: 9000:14/2, 9000:14/3
 	forEachVariant(t, func(t *testing.T, c Config) {
 		s := open(t, "::", c)
 		_ = s.kernel.raw.Control(func(fd uintptr) {

@@ -44,6 +44,7 @@ func TestAckComesBack(t *testing.T) {
 }
 
 func TestAckOfNegativePacketNumbersIsMalformed(t *testing.T) {
+	// Rules: 9000:19.3.1/1
 	for _, c := range []struct{ name, frame string }{
 		{"the first range", "\x02\x05\x00\x00\x06"},
 		{"a gap", "\x02\x05\x00\x01\x03\x01\x00"},
@@ -61,6 +62,7 @@ func TestAckOfNegativePacketNumbersIsMalformed(t *testing.T) {
 }
 
 func TestAckStopsAtItsLimit(t *testing.T) {
+	// Rules: 9000:13.2.3/5
 	var seen rangeset.Set
 	for i := int64(0); i < 300; i++ {
 		seen.Add(i*100, i*100+1+i%70)

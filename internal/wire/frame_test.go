@@ -174,6 +174,7 @@ func TestFieldsGoWhereTheyBelong(t *testing.T) {
 }
 
 func TestMalformedFrames(t *testing.T) {
+	// Rules: 9000:4.6/1, 9000:19.6/1, 9000:19.8/2, 9000:19.11/1, 9000:19.14/2, 9000:19.15/1, 9000:19.15/6
 	max62 := "\xff\xff\xff\xff\xff\xff\xff\xff"
 	for _, c := range []struct{ name, bytes string }{
 		{"CRYPTO beyond 2^62-1", "\x06" + max62 + "\x01x"},
@@ -244,6 +245,7 @@ func TestStreamHeaderMeasuresWhatItAppends(t *testing.T) {
 }
 
 func TestFrameTypesAreShort(t *testing.T) {
+	// Rules: 9000:12.4/5
 	for _, c := range []struct {
 		bytes string
 		want  uint64
@@ -261,6 +263,7 @@ func TestFrameTypesAreShort(t *testing.T) {
 }
 
 func TestUnsendableFramesPanic(t *testing.T) {
+	// Rules: 9000:19.7/1
 	mustPanic(t, "an empty NEW_TOKEN", func() { AppendNewToken(nil, nil) })
 	mustPanic(t, "a zero-length new connection ID", func() { AppendNewConnectionID(nil, NewConnectionID{}) })
 	mustPanic(t, "a negative limit", func() { AppendMaxData(nil, -1) })

@@ -37,7 +37,7 @@ func IsLong(first byte) bool { return first&longHeaderBit != 0 }
 // Version Negotiation, Retry and packets of other versions take the whole datagram. Of other versions only Version and
 // the connection IDs (up to 255 bytes) are known and Type is PacketInvalid: enough to answer with Version Negotiation.
 //
-// "Packets containing a zero value for [the fixed] bit are not valid packets in this version and MUST be discarded" (RFC
+// "Packets containing a zero value for this bit are not valid packets in this version and MUST be discarded" (RFC
 // 9000, section 17.2), except by an endpoint that sent the grease_quic_bit transport parameter (RFC 9287, section 3).
 // Which of the two we are is not known here, so the bit is reported in Fixed and the caller judges it.
 func ConsumeLongHeader(b []byte) (h LongHeader, n int) {

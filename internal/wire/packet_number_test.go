@@ -3,6 +3,7 @@ package wire
 import "testing"
 
 func TestPacketNumberLenOfTheExamples(t *testing.T) {
+	// Rules: 9000:17.1/1, 9000:17.1/2
 	for _, c := range []struct {
 		pn, acked int64
 		want      int
@@ -40,6 +41,7 @@ func TestDecodePacketNumber(t *testing.T) {
 // FuzzPacketNumber: whatever the sender has sent since the peer acknowledged acked, and whichever of that arrived before,
 // the receiver decodes pn. The sender's window is "more than twice as large [...] as the difference".
 func FuzzPacketNumber(f *testing.F) {
+	// Rules: 9000:17.1/3
 	f.Add(int64(0), int64(-1), int64(-1))
 	f.Add(int64(0xac5c02), int64(0xabe8b3), int64(0xac5c01))
 	f.Add(int64(128), int64(0), int64(0))

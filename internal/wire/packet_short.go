@@ -6,7 +6,7 @@ const (
 
 	// ReservedLong and ReservedShort must be zero in long and short headers: "An endpoint MUST treat receipt of a packet
 	// that has a non-zero value for these bits, after removing both packet and header protection, as a connection error of
-	// type PROTOCOL_VIOLATION." (RFC 9000, sections 17.2 and 17.3.1)
+	// type PROTOCOL_VIOLATION." (RFC 9000, sections 17.3.1 and 17.2)
 	ReservedLong  = 0x0c
 	ReservedShort = 0x18
 )

@@ -4,8 +4,8 @@ import "encoding/binary"
 
 // AppendVersionNegotiation appends a Version Negotiation packet (RFC 9000, section 17.2.1). dst is the received packet's
 // source connection ID and src its destination connection ID, each 0 to 255 bytes. first should be random: its low six
-// bits are sent as they are. "Where QUIC might be multiplexed with other protocols, servers SHOULD set the most
-// significant bit of this field (0x40) to 1": it always is.
+// bits are sent as they are. "Where QUIC might be multiplexed with other protocols (see [RFC7983]), servers SHOULD
+// set the most significant bit of this field (0x40) to 1": it always is.
 func AppendVersionNegotiation(b []byte, first byte, dst, src []byte, versions []uint32) []byte {
 	b = append(b, first|longHeaderBit|FixedBit)
 	b = appendInvariants(b, 0, dst, src)

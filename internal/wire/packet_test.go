@@ -44,6 +44,7 @@ func TestHeaderOfTheClientInitialExample(t *testing.T) {
 }
 
 func TestRetryOfTheExample(t *testing.T) {
+	// Rules: 9000:17.2.5.2/4
 	// RFC 9001, section A.4, but for the four unused bits, which are arbitrary.
 	tag := unhex(t, "04a265ba2eff4d829058fb3f0f2496ba")
 	src := unhex(t, "f067a5502a4262b5")
@@ -64,6 +65,7 @@ func TestRetryOfTheExample(t *testing.T) {
 }
 
 func TestLongHeadersComeBack(t *testing.T) {
+	// Rules: 9000:17.2/8
 	for _, h := range []LongHeader{
 		{Type: PacketInitial, Version: Version1, DstID: []byte("abcdefgh"), SrcID: []byte("xyz"), Token: bytes.Repeat([]byte{7}, 100)},
 		{Type: PacketInitial, Version: Version1, DstID: bytes.Repeat([]byte{1}, 20), SrcID: bytes.Repeat([]byte{2}, 20), Token: []byte{}},
@@ -129,6 +131,7 @@ func TestReservedVersionsFollowTheirPattern(t *testing.T) {
 }
 
 func TestConnectionIDsOfVersion1EndAt20Bytes(t *testing.T) {
+	// Rules: 9000:17.2/2, 9000:17.2/3, 9000:17.2/5, 9000:17.2/6
 	long := append(unhex(t, "c000000001"), 21)
 	long = append(long, make([]byte, 21+40)...)
 	if _, n := ConsumeLongHeader(long); n != -1 {
@@ -143,6 +146,7 @@ func TestConnectionIDsOfVersion1EndAt20Bytes(t *testing.T) {
 }
 
 func TestOtherVersionsShowTheirInvariants(t *testing.T) {
+	// Rules: 9000:17.2/4, 9000:17.2/7, 9000:17.2.1/2, 9000:17.2.1/3
 	b := append(unhex(t, "80faceb00c"), 255)
 	b = append(b, bytes.Repeat([]byte{1}, 255)...)
 	b = append(b, 200)
@@ -175,6 +179,7 @@ func TestOtherVersionsShowTheirInvariants(t *testing.T) {
 }
 
 func TestShortHeaderAndItsDestination(t *testing.T) {
+	// Rules: 9000:17.3.1/2
 	id := []byte("abcd")
 	b := AppendShortHeader(nil, id, true, 0x1234, 2)
 	if want := append([]byte{0x45}, "abcd\x12\x34"...); !bytes.Equal(b, want) {

@@ -18,7 +18,7 @@ import (
 // Whether the connection ID parameters are present and match the connection's packets is for the engine to check
 // (section 7.3): parameters that were stored for 0-RTT have none.
 //
-// "An endpoint SHOULD treat receipt of duplicate transport parameters as a connection error" (section 7.4). This is done
+// "An endpoint SHOULD treat receipt of duplicate transport parameters as a connection error" (RFC 9000, section 7.4). This is done
 // for the parameters that we know; remembering unknown ones would only spend memory on a peer's behalf.
 func ConsumeTransportParams(b []byte, fromServer bool) (TransportParams, error) {
 	p := DefaultTransportParams()
@@ -116,7 +116,7 @@ func (p *TransportParams) set(id uint64, value []byte) (problem string) {
 		p.DisableActiveMigration = true
 		return mustBeEmpty(value)
 	case paramGreaseQUICBit:
-		// "An endpoint that understands this transport parameter MUST treat receipt of a non-empty value of the transport
+		// "[...] an endpoint that understands this transport parameter MUST treat receipt of a non-empty value of the transport
 		// parameter as a connection error of type TRANSPORT_PARAMETER_ERROR." (RFC 9287, section 3)
 		p.GreaseQUICBit = true
 		return mustBeEmpty(value)

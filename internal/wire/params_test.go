@@ -91,6 +91,8 @@ func param(id uint64, value string) string { return string(appendParam(nil, id, 
 func number(id, v uint64) string           { return param(id, string(varint.Append(nil, v))) }
 
 func TestInvalidParametersAreRejected(t *testing.T) {
+	// Rules: 9000:4.6/1, 9000:7.4/1, 9000:7.4/3, 9000:18.2/6, 9000:18.2/8, 9000:18.2/10, 9287:3/1, 9368:4/4, 9368:4/5
+	// Rules: 9368:4/6
 	const addresses = "\x7f\x00\x00\x01\x01\xbb" + "0123456789abcdef" + "\x01\xbb"
 	const token = "0123456789abcdef"
 	for _, c := range []struct {
@@ -144,6 +146,7 @@ func TestInvalidParametersAreRejected(t *testing.T) {
 }
 
 func TestValuesAtTheirBoundsAreAccepted(t *testing.T) {
+	// Rules: 9000:7.4.2/1
 	for name, b := range map[string]string{ // any order
 		"bounds": number(3, 1200) + number(8, 1<<60) + number(9, 1<<60) + number(10, 20) + number(11, 1<<14-1) + number(14, 2),
 		"largest": number(1, varint.Max) + number(3, varint.Max) + number(4, varint.Max) + number(5, varint.Max) + number(6, varint.Max) +
@@ -187,6 +190,7 @@ func TestDurationsAreRoundedUpToMilliseconds(t *testing.T) {
 }
 
 func TestOurOwnInvalidParametersPanic(t *testing.T) {
+	// Rules: 9000:18.2/4, 9000:18.2/5, 9000:18.2/7
 	mustPanic(t, "the zero TransportParams", func() { new(TransportParams).AppendTo(nil, 0) })
 	for _, spoil := range []func(*TransportParams){
 		func(p *TransportParams) { p.MaxUDPPayloadSize = 1199 },
