@@ -10,7 +10,7 @@ import (
 type arrival struct {
 	at     instant.Time
 	seq    uint64
-	link   *link
+	link   *Link
 	inside netip.AddrPort // where To is, behind a NAT or not
 	Packet
 }

@@ -8,83 +8,115 @@ import (
 	"github.com/godwit-net/godwit/internal/instant"
 )
 
-// link is one direction between two hosts.
-type link struct {
+// Link is one direction between two hosts. A [Network] has them; by itself it decides about datagrams and counts them,
+// and whoever asks it holds them meanwhile.
+type Link struct {
 	LinkConfig
-	Stats
-	rng  *rand.Rand
-	bad  bool         // the burst channel's state
-	last instant.Time // the latest arrival of a datagram that was not held back
-
-	waiting []departure // what is in the queue, the one being sent first
-	head    int         // of waiting
-	bytes   int         // sum of waiting
+	*Stats
+	*queue
+	generator *rand.PCG
+	rng       *rand.Rand
+	seed      [2]uint64    // of a lane, whose generator begins anew with each datagram; zeros: it does not
+	number    int          // datagrams so far
+	bad       bool         // the burst channel's state
+	lost      int          // datagrams in a row that Loss took
+	corrupted int          // datagrams in a row that Corrupt changed
+	last      instant.Time // the latest arrival of a datagram that was not held back
 }
 
-// departure is a queued datagram and when its last byte will have been sent.
-type departure struct {
-	at   instant.Time
-	size int
+// NewLink returns a link whose decisions follow from the seed and its index. It panics on a configuration that means
+// nothing.
+func NewLink(seed uint64, index int, c LinkConfig) *Link {
+	c.Check()
+	g := rand.NewPCG(seed, uint64(index))
+	return &Link{LinkConfig: c, Stats: new(Stats), queue: new(queue), generator: g, rng: rand.New(g)}
 }
 
-// fate is when a datagram arrives, never if it does not, and what has been done to it by then.
-type fate struct {
-	at     instant.Time
-	ecn    uint8
-	flip   byte // bits to flip in one byte of the payload; 0: none
-	flipAt int  // which byte
+// Lane returns a flow of its own over the same link: queue and counters are the link's, while numbers, chances and order
+// are the flow's. What befalls a datagram of a lane by chance follows from seed, index and its number in the lane, also
+// when a full queue or an outage, which depend on time, has taken others before it; only bursts, and the limits of runs,
+// count what has reached them.
+func (l *Link) Lane(seed uint64, index int) *Link {
+	lane := NewLink(seed, index, l.LinkConfig)
+	lane.Stats, lane.queue = l.Stats, l.queue
+	lane.seed = [2]uint64{lane.rng.Uint64(), lane.rng.Uint64() | 1}
+	return lane
 }
 
-func newLink(seed uint64, index int, c LinkConfig) *link {
-	return &link{LinkConfig: c, rng: rand.New(rand.NewPCG(seed, uint64(index)))}
+// Entered returns how many datagrams have entered, dropped or not: the number of the next.
+func (l *Link) Entered() int { return l.number }
+
+// Overflow makes a full queue the fate of a datagram that Carry would let arrive: whoever holds it has no room.
+func (l *Link) Overflow(first, second *Fate) {
+	if !second.At.IsNever() {
+		l.Duplicated--
+	}
+	if first.Flip != 0 {
+		l.Corrupted--
+	}
+	if first.Late {
+		l.Reordered--
+	}
+	*first, *second = l.drop(DropQueueFull)
 }
 
-// carry decides what becomes of a datagram, and of its copy if it is duplicated.
-func (l *link) carry(now instant.Time, p Packet) (first, second fate) {
-	number := l.Sent
+// Fate is when a datagram arrives, never if it does not, and what has been done to it by then.
+type Fate struct {
+	At     instant.Time
+	ECN    uint8
+	Flip   byte // bits to flip in one byte of the payload; 0: none
+	FlipAt int  // which byte
+	Late   bool // it is held back
+	Drop   Drop // why it does not arrive
+}
+
+// Carry decides what becomes of a datagram, and of its copy if it is duplicated, and counts it.
+func (l *Link) Carry(now instant.Time, p Packet) (first, second Fate) {
+	number := l.number
+	l.number++
 	l.Sent++
+	if l.seed[1] != 0 {
+		// An odd factor makes different numbers different seeds.
+		l.generator.Seed(l.seed[0]+uint64(number)*0x9e3779b97f4a7c15, l.seed[1]*(2*uint64(number)+1))
+	}
 	switch {
 	case l.down(now):
-		l.Outage++
-		return
-	case number < 64 && l.Mask>>number&1 == 1:
-		l.Masked++
-		return
+		return l.drop(DropOutage)
+	case number < 64 && l.Mask>>number&1 == 1 || l.Drops.Contains(int64(number)):
+		return l.drop(DropMasked)
 	case len(p.Payload) > l.mtu(now):
-		l.TooLarge++
-		return
+		return l.drop(DropTooLarge)
 	case l.ECN == ECNDropped && p.ECN != 0:
-		l.Disliked++
-		return
+		return l.drop(DropDisliked)
 	}
-	first.ecn = l.ECN.change(p.ECN)
-	sent, ok := l.enqueue(now, len(p.Payload), &first.ecn)
+	first.ECN = l.ECN.change(p.ECN)
+	sent, ok := l.enqueue(now, len(p.Payload), &first.ECN)
 	switch {
 	case !ok:
-		l.QueueFull++
-		return
-	case l.chance(l.Loss):
-		l.Lost++
-		return
+		return l.drop(DropQueueFull)
+	case l.chanceInARow(l.Loss, l.LossRun, &l.lost):
+		return l.drop(DropLost)
 	case l.burst():
-		l.BurstLost++
-		return
+		return l.drop(DropBurstLost)
 	}
-	first.at = l.arrive(sent)
+	first.At, first.Late = l.arrive(sent)
 	if l.chance(l.Duplicate) {
 		l.Duplicated++
 		second = first
-		second.at = first.at.Add(l.upTo(l.DuplicateDelay))
+		second.At = first.At.Add(l.upTo(l.DuplicateDelay))
 	}
-	if len(p.Payload) > 0 && l.chance(l.Corrupt) {
+	if len(p.Payload) > 0 && l.chanceInARow(l.Corrupt, l.CorruptRun, &l.corrupted) {
 		l.Corrupted++
-		first.flip = byte(1 + l.rng.IntN(255))
-		first.flipAt = l.rng.IntN(len(p.Payload))
+		first.Flip = byte(1 + l.rng.IntN(255))
+		first.FlipAt = l.rng.IntN(len(p.Payload))
 	}
 	return first, second
 }
 
-func (l *link) down(now instant.Time) bool {
+func (l *Link) down(now instant.Time) bool {
+	if l.Cycle.down(now) {
+		return true
+	}
 	for _, o := range l.Outages {
 		if o.From <= now && now < o.To {
 			return true
@@ -94,7 +126,7 @@ func (l *link) down(now instant.Time) bool {
 }
 
 // mtu returns the size of the largest datagram that passes.
-func (l *link) mtu(now instant.Time) int {
+func (l *Link) mtu(now instant.Time) int {
 	n := l.MTU
 	if n == 0 {
 		n = math.MaxInt
@@ -120,40 +152,8 @@ func (f ECNFault) change(ecn uint8) uint8 {
 	return ecn
 }
 
-// enqueue returns when the last byte has left a drop-tail queue that is served at the link's rate; false if it was full.
-func (l *link) enqueue(now instant.Time, size int, ecn *uint8) (instant.Time, bool) {
-	if l.Rate == 0 {
-		return now, true
-	}
-	for l.head < len(l.waiting) && l.waiting[l.head].at <= now {
-		l.bytes -= l.waiting[l.head].size
-		l.head++
-	}
-	start := now
-	if l.head < len(l.waiting) {
-		start = l.waiting[len(l.waiting)-1].at
-	}
-	if l.head > len(l.waiting)/2 { // a queue that never empties must not creep through memory
-		l.waiting = l.waiting[:copy(l.waiting, l.waiting[l.head:])]
-		l.head = 0
-	}
-	if l.Queue > 0 && l.bytes+size > l.Queue {
-		return 0, false
-	}
-	// "an ECN-capable router may set the CE codepoint": RFC 3168, section 5. What is not ECN-capable is left alone.
-	if l.Mark > 0 && l.bytes > l.Mark && (*ecn == 1 || *ecn == 2) {
-		*ecn = 3
-		l.Marked++
-	}
-	at := start.Add(time.Duration(int64(size) * int64(time.Second) / l.Rate))
-	l.waiting = append(l.waiting, departure{at, size})
-	l.bytes += size
-	l.MaxQueue = max(l.MaxQueue, l.bytes)
-	return at, true
-}
-
 // burst moves the Gilbert-Elliott channel by one datagram and reports whether it lost that one.
-func (l *link) burst() bool {
+func (l *Link) burst() bool {
 	if l.bad {
 		l.bad = !l.chance(l.Burst.Leave)
 	} else {
@@ -162,23 +162,33 @@ func (l *link) burst() bool {
 	return l.bad && l.chance(l.Burst.Loss)
 }
 
-// arrive returns when a datagram whose last byte was sent at that instant is there.
-func (l *link) arrive(sent instant.Time) instant.Time {
-	at := sent.Add(l.Delay + l.upTo(l.Jitter))
+// arrive returns when a datagram whose last byte was sent at that instant is there, and whether it was held back.
+func (l *Link) arrive(sent instant.Time) (at instant.Time, late bool) {
+	at = sent.Add(l.Delay + l.upTo(l.Jitter))
 	at = max(at, l.last)
 	if l.chance(l.Reorder) {
 		l.Reordered++
-		return at.Add(l.ReorderDelay)
+		return at.Add(l.ReorderDelay), true
 	}
 	l.last = at
-	return at
+	return at, false
 }
 
 // chance draws only for what can happen, so that a fault that is not configured does not shift the others.
-func (l *link) chance(p float64) bool { return p > 0 && l.rng.Float64() < p }
+func (l *Link) chance(p float64) bool { return p > 0 && l.rng.Float64() < p }
+
+// chanceInARow is chance, but that after so many hits in a row there is none.
+func (l *Link) chanceInARow(p float64, most int, hits *int) bool {
+	if hit := l.chance(p); !hit || most > 0 && *hits >= most {
+		*hits = 0
+		return false
+	}
+	*hits++
+	return true
+}
 
 // upTo returns an evenly distributed duration in [0, d].
-func (l *link) upTo(d time.Duration) time.Duration {
+func (l *Link) upTo(d time.Duration) time.Duration {
 	if d == 0 {
 		return 0
 	}

@@ -5,28 +5,33 @@ import (
 	"time"
 
 	"github.com/godwit-net/godwit/internal/instant"
+	"github.com/godwit-net/godwit/internal/rangeset"
 )
 
 // LinkConfig is what a link does to its datagrams. The zero value delivers everything at once and in order. Sizes are
 // UDP payloads in bytes; probabilities are per datagram.
 //
-// A datagram meets its troubles in the order of the fields: an outage, the mask, the MTU or a dislike of its ECN field stop
+// A datagram meets its troubles in the order of the fields: an outage, the mask, the drops, the MTU or a dislike of its ECN field stop
 // it at the entry; then it queues; then it may be lost, corrupted, held back or duplicated on the way. A lost datagram has
 // still used the rate.
 type LinkConfig struct {
-	Outages []Outage // times when nothing enters
-	Mask    uint64   // bit n: the nth datagram of this link, counted from 0, is dropped
-	MTU     int      // larger datagrams are dropped; 0: no limit
-	Holes   []Hole   // times when the limit is lower
-	ECN     ECNFault // what happens to the ECN field
+	Outages []Outage     // times when nothing enters
+	Cycle   Cycle        // outages that come again and again
+	Mask    uint64       // bit n: the nth datagram of this link, counted from 0, is dropped
+	Drops   rangeset.Set // numbers of datagrams that are dropped, counted from 0; as Mask, without its end
+	MTU     int          // larger datagrams are dropped; 0: no limit
+	Holes   []Hole       // times when the limit is lower
+	ECN     ECNFault     // what happens to the ECN field
 
 	Rate  int64 // bytes/s; 0: no queue and no limit
 	Queue int   // bytes that may wait, the datagram being sent included; 0: no limit
 	Mark  int   // a datagram that finds more than this many bytes waiting is marked CE if it is ECT; 0: none
 
-	Loss    float64 // independently
-	Burst   Burst   // in bursts
-	Corrupt float64 // one byte is changed
+	Loss       float64 // independently, but for LossRun
+	LossRun    int     // the most datagrams in a row that Loss takes; 0: no limit
+	Burst      Burst   // in bursts
+	Corrupt    float64 // one byte is changed
+	CorruptRun int     // the most datagrams in a row that Corrupt changes; 0: no limit
 
 	Delay        time.Duration
 	Jitter       time.Duration // up to that much more, evenly distributed; it never reorders
@@ -39,6 +44,15 @@ type LinkConfig struct {
 
 // Outage is a time when a link is down: From is in it, To is not.
 type Outage struct{ From, To instant.Time }
+
+// Cycle is a link that is up for a time and then down for a time, over and over, beginning up at instant 0. The zero value
+// is always up.
+type Cycle struct{ Up, Down time.Duration }
+
+// down reports whether the cycle is in its lower half.
+func (c Cycle) down(now instant.Time) bool {
+	return c.Down > 0 && now.Sub(0)%(c.Up+c.Down) >= c.Up
+}
 
 // Hole is a time when a link carries only datagrams of up to MTU bytes. It ends never if To is never.
 type Hole struct {
@@ -64,8 +78,8 @@ type Burst struct {
 	Loss  float64 // probability of being lost while the channel is bad
 }
 
-// check panics on a configuration that means nothing.
-func (c *LinkConfig) check() {
+// Check panics on a configuration that means nothing.
+func (c *LinkConfig) Check() {
 	for _, p := range [...]float64{c.Loss, c.Burst.Enter, c.Burst.Leave, c.Burst.Loss, c.Corrupt, c.Reorder, c.Duplicate} {
 		if !(p >= 0 && p <= 1) {
 			panic(fmt.Sprintf("BUG: %v is not a probability", p))
@@ -74,7 +88,10 @@ func (c *LinkConfig) check() {
 	if c.Delay < 0 || c.Jitter < 0 || c.ReorderDelay < 0 || c.DuplicateDelay < 0 {
 		panic("BUG: a link that delivers before it is asked")
 	}
-	if c.MTU < 0 || c.Rate < 0 || c.Queue < 0 || c.Mark < 0 {
+	if c.Cycle.Up < 0 || c.Cycle.Down < 0 {
+		panic("BUG: a cycle that takes no time")
+	}
+	if c.MTU < 0 || c.Rate < 0 || c.Queue < 0 || c.Mark < 0 || c.LossRun < 0 || c.CorruptRun < 0 {
 		panic("BUG: a negative size")
 	}
 }
@@ -91,6 +108,9 @@ type Stats struct {
 	Marked, Corrupted, Reordered, Duplicated int // changed
 	MaxQueue                                 int // bytes, the most that ever waited
 }
+
+// Balanced reports whether every datagram that was sent arrived or is accounted for: true once nothing is under way.
+func (s Stats) Balanced() bool { return s.Sent+s.Duplicated == s.Delivered+s.Dropped() }
 
 // Dropped is how many datagrams did not arrive.
 func (s Stats) Dropped() int {

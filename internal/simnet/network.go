@@ -30,7 +30,7 @@ type Packet struct {
 // Network is a set of hosts joined by links. It is used by one goroutine.
 type Network struct {
 	seed  uint64
-	links map[hostPair]*link // looked up, never ranged over
+	links map[hostPair]*Link // looked up, never ranged over
 	nats  []mapping
 	queue arrivals
 	now   instant.Time
@@ -45,19 +45,19 @@ type hostPair struct{ from, to netip.Addr }
 
 // New returns a network without links.
 func New(seed uint64) *Network {
-	return &Network{seed: seed, links: make(map[hostPair]*link), trace: sha256.New()}
+	return &Network{seed: seed, links: make(map[hostPair]*Link), trace: sha256.New()}
 }
 
 // Link joins two hosts in one direction. Calling it again for the same hosts changes the link from now on: what is under
 // way stays under way, and the counters go on.
 func (n *Network) Link(from, to netip.Addr, c LinkConfig) {
-	c.check()
+	c.Check()
 	k := hostPair{from, to}
 	if l := n.links[k]; l != nil {
 		l.LinkConfig = c
 		return
 	}
-	n.links[k] = newLink(n.seed, len(n.links), c)
+	n.links[k] = NewLink(n.seed, len(n.links), c)
 }
 
 // Join joins two hosts in both directions by links of the same kind.
@@ -76,15 +76,15 @@ func (n *Network) Send(now instant.Time, p Packet) {
 		n.lost++
 		return
 	}
-	first, second := l.carry(now, p)
-	for _, f := range [...]fate{first, second} {
-		if f.at.IsNever() {
+	first, second := l.Carry(now, p)
+	for _, f := range [...]Fate{first, second} {
+		if f.At.IsNever() {
 			continue
 		}
 		n.seq++
 		n.queue.push(arrival{
-			at: f.at, seq: n.seq, link: l, inside: inside,
-			Packet: Packet{From: outside, To: p.To, Payload: n.copy(p.Payload, f), ECN: f.ecn},
+			at: f.At, seq: n.seq, link: l, inside: inside,
+			Packet: Packet{From: outside, To: p.To, Payload: n.copy(p.Payload, f), ECN: f.ECN},
 		})
 	}
 }
@@ -125,7 +125,7 @@ func (n *Network) Deliver(now instant.Time) (Packet, bool) {
 // Stats returns the counters of a link; zeros if there is no such link.
 func (n *Network) Stats(from, to netip.Addr) Stats {
 	if l := n.links[hostPair{from, to}]; l != nil {
-		return l.Stats
+		return *l.Stats
 	}
 	return Stats{}
 }
@@ -152,15 +152,15 @@ func (n *Network) record(a arrival) {
 }
 
 // copy returns a payload of the network's own, corrupted if that is its fate.
-func (n *Network) copy(p []byte, f fate) []byte {
+func (n *Network) copy(p []byte, f Fate) []byte {
 	var b []byte
 	if i := len(n.free) - 1; i >= 0 {
 		b = n.free[i][:0]
 		n.free = n.free[:i]
 	}
 	b = append(b, p...)
-	if f.flip != 0 {
-		b[f.flipAt] ^= f.flip
+	if f.Flip != 0 {
+		b[f.FlipAt] ^= f.Flip
 	}
 	return b
 }

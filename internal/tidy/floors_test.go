@@ -31,7 +31,8 @@ var floors = map[string]int{
 	"internal/udp":    4,
 	"internal/simnet": 4,
 
-	"quic": 5,
+	"quic":          5,
+	"internal/link": 5,
 
 	"http3": 6,
 
