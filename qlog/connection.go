@@ -158,6 +158,7 @@ type Params struct {
 	InitialMaxStreamsUni                int64
 	MaxDatagramFrameSize                int64 // bytes
 	GreaseQUICBit                       bool
+	ResetStreamAt                       bool
 }
 
 // ParametersSet records the transport parameters of one end, "local" or "remote": quic:parameters_set.
@@ -201,6 +202,9 @@ func (t *Trace) ParametersSet(now instant.Time, owner string, p Params) {
 	}
 	if p.GreaseQUICBit {
 		e.bool("grease_quic_bit", true)
+	}
+	if p.ResetStreamAt {
+		e.bool("reset_stream_at", true)
 	}
 	t.end()
 }

@@ -38,13 +38,13 @@ var events = []struct {
 			MaxAckDelay: 25 * time.Millisecond, MaxUDPPayloadSize: 1472, AckDelayExponent: 3, ActiveConnIDLimit: 2,
 			InitialMaxData: 1, InitialMaxStreamDataBidiLocal: 2, InitialMaxStreamDataBidiRemote: 3,
 			InitialMaxStreamDataUni: 4, InitialMaxStreamsBidi: 5, InitialMaxStreamsUni: 6, MaxDatagramFrameSize: 65535,
-			GreaseQUICBit: true,
+			GreaseQUICBit: true, ResetStreamAt: true,
 		})
 	}, "quic:parameters_set",
 		`{"initiator":"remote","tls_cipher":"AES_128_GCM_SHA256","original_destination_connection_id":"abcd01","initial_source_connection_id":"",` +
 			`"disable_active_migration":false,"max_idle_timeout":30000,"max_udp_payload_size":1472,"ack_delay_exponent":3,"max_ack_delay":25,` +
 			`"active_connection_id_limit":2,"initial_max_data":1,"initial_max_stream_data_bidi_local":2,"initial_max_stream_data_bidi_remote":3,` +
-			`"initial_max_stream_data_uni":4,"initial_max_streams_bidi":5,"initial_max_streams_uni":6,"max_datagram_frame_size":65535,"grease_quic_bit":true}`},
+			`"initial_max_stream_data_uni":4,"initial_max_streams_bidi":5,"initial_max_streams_uni":6,"max_datagram_frame_size":65535,"grease_quic_bit":true,"reset_stream_at":true}`},
 	{"a long packet is sent", func(t *Trace) {
 		t.PacketSent(at, Packet{Type: "initial", Number: 7, Size: 1200, SrcID: id, DstID: id[:2], Coalesced: true, Trigger: "pto_probe",
 			Frames: []Frame{{Type: "crypto", Offset: 10, Length: 300}, {Type: "padding", Length: 800}}})
@@ -171,6 +171,7 @@ func TestEveryFrameWritesItsMembers(t *testing.T) {
 		{Frame{Type: "ack", Ranges: []rangeset.Range{{Start: 0, End: 1}}, ECN: true, ECT0: 4, CE: 1},
 			`{"frame_type":"ack","ack_delay":0,"acked_ranges":[[0]],"ect1":0,"ect0":4,"ce":1}`},
 		{Frame{Type: "reset_stream", ID: 4, Code: 9, Length: 100}, `{"frame_type":"reset_stream","stream_id":4,"error":"unknown","error_code":9,"final_size":100}`},
+		{Frame{Type: "reset_stream_at", ID: 4, Code: 9, Length: 100, Max: 7}, `{"frame_type":"reset_stream_at","stream_id":4,"error":"unknown","error_code":9,"final_size":100,"reliable_size":7}`},
 		{Frame{Type: "stop_sending", ID: 4, Code: 9}, `{"frame_type":"stop_sending","stream_id":4,"error":"unknown","error_code":9}`},
 		{Frame{Type: "crypto", Offset: 5, Length: 6}, `{"frame_type":"crypto","offset":5,"raw":{"payload_length":6}}`},
 		{Frame{Type: "new_token", Bytes: id}, `{"frame_type":"new_token","token":{"raw":{"length":3}}}`},

@@ -12,6 +12,7 @@ import (
 //	ping, handshake_done  nothing
 //	ack                   Ranges in any order, Delay; with ECN: ECT0, ECT1, CE
 //	reset_stream          ID, Code, Length (the final size)
+//	reset_stream_at       ID, Code, Length (the final size), Max (the reliable size)
 //	stop_sending          ID, Code
 //	crypto                Offset, Length
 //	new_token             Length of the token, or Bytes
@@ -74,6 +75,11 @@ func (t *Trace) frame(f *Frame) {
 		e.int("stream_id", f.ID)
 		t.applicationError("error", f.Code)
 		e.int("final_size", f.Length)
+	case "reset_stream_at":
+		e.int("stream_id", f.ID)
+		t.applicationError("error", f.Code)
+		e.int("final_size", f.Length)
+		e.int("reliable_size", f.Max)
 	case "stop_sending":
 		e.int("stream_id", f.ID)
 		t.applicationError("error", f.Code)

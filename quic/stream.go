@@ -188,8 +188,8 @@ func (s *Stream) Close() (err error) {
 	return nil
 }
 
-// Reset abandons the sending part: what was not delivered is dropped, and the peer's Read fails with a *StreamError
-// that carries code. After everything was delivered, or a second time, it does nothing.
+// Reset abandons the sending part: what was not delivered is dropped, but for what SetReliableBoundary promised, and the peer's
+// Read fails with a *StreamError that carries code. After everything was delivered, or a second time, it does nothing.
 func (s *Stream) Reset(code uint64) {
 	mustFit(code)
 	c := s.conn

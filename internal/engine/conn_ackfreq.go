@@ -43,9 +43,20 @@ func (a *ackState) isOverdue(number int64) bool {
 }
 
 // handleExtensionFrame handles the frames whose types lie beyond RFC 9000's.
-func (c *Conn) handleExtensionFrame(p *opened, b []byte) (n int, err *TransportError) {
+func (c *Conn) handleExtensionFrame(now instant.Time, p *opened, b []byte) (n int, err *TransportError) {
 	typ, n := wire.ConsumeFrameType(b)
 	switch {
+	case typ == wire.FrameResetStreamAt && p.space == wire.AppSpace:
+		p.eliciting, p.probing = true, false
+		f, n := wire.ConsumeResetStreamAt(b)
+		if n <= 0 {
+			return 0, violation(wire.FrameEncodingError, typ, "malformed reset_stream_at frame")
+		}
+		return n, c.handleResetStream(now, f, typ)
+	case typ == wire.FrameResetStreamAt:
+		// draft-ietf-quic-reliable-stream-reset, section 4: "RESET_STREAM_AT frames [...] MUST only be sent in the application
+		// data packet number space."
+		return 0, violation(wire.ProtocolViolation, typ, wire.FrameName(typ)+" frame in a packet of type "+p.typ.String())
 	case n < 0 || typ != wire.FrameImmediateAck && typ != wire.FrameAckFrequency:
 		return 0, c.unknownFrame(b)
 	case p.typ != wire.Packet1RTT:

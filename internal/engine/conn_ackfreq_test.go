@@ -186,7 +186,7 @@ func TestEarlyPacketsSayNothingOfAcknowledgments(t *testing.T) {
 	x := newExchange(t, true, withParams(func(p *wire.TransportParams) { p.HasMinAckDelay = true })).handshake()
 	early := opened{incoming: incoming{typ: wire.Packet0RTT, space: wire.AppSpace}}
 	for _, frame := range [][]byte{immediateAck, wire.AppendAckFrequency(nil, wire.AckFrequency{MaxAckDelay: time.Second})} {
-		if _, err := x.conn.handleExtensionFrame(&early, frame); err == nil || err.Code != wire.ProtocolViolation {
+		if _, err := x.conn.handleExtensionFrame(x.now, &early, frame); err == nil || err.Code != wire.ProtocolViolation {
 			t.Errorf("%x in a 0-RTT packet: %v", frame, err)
 		}
 	}

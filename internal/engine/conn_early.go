@@ -148,7 +148,9 @@ func consumeBlock(b []byte) (block, rest []byte, ok bool) {
 // reduced names a limit that is smaller in now than in before, "" when there is none.
 //
 // RFC 9000, section 7.4.1: "a server that accepts 0-RTT data MUST NOT set values for the following parameters (Section 18.2)
-// that are smaller than the remembered values of the parameters." RFC 9221, section 3, adds max_datagram_frame_size.
+// that are smaller than the remembered values of the parameters." RFC 9221, section 3, adds max_datagram_frame_size, and
+// draft-ietf-quic-reliable-stream-reset, section 3: "When the server accepts 0-RTT data, the server MUST NOT disable this extension on
+// the resumed connection."
 func reduced(before, now *wire.TransportParams) string {
 	for _, l := range [...]struct {
 		name        string
@@ -166,6 +168,9 @@ func reduced(before, now *wire.TransportParams) string {
 		if l.now < l.before {
 			return l.name
 		}
+	}
+	if before.ResetStreamAt && !now.ResetStreamAt {
+		return "reset_stream_at"
 	}
 	return ""
 }
@@ -188,6 +193,7 @@ func (c *Conn) installEarly(keys *seal.Keys) {
 // copyLimits takes over what 0-RTT remembers of the server's parameters.
 func copyLimits(to, from *wire.TransportParams) {
 	to.ActiveConnIDLimit, to.MaxDatagramFrameSize = from.ActiveConnIDLimit, from.MaxDatagramFrameSize
+	to.ResetStreamAt = from.ResetStreamAt
 	to.InitialMaxData = from.InitialMaxData
 	to.InitialMaxStreamDataBidiLocal = from.InitialMaxStreamDataBidiLocal
 	to.InitialMaxStreamDataBidiRemote = from.InitialMaxStreamDataBidiRemote
@@ -216,7 +222,7 @@ func (c *Conn) endEarly() *TransportError {
 	}
 	e.sending, e.progress = false, earlyAccepted
 	if name := reduced(&e.limits.remembered, e.limits.fresh); name != "" {
-		return violation(wire.ProtocolViolation, wire.FrameCrypto, "0-RTT was accepted with a smaller "+name)
+		return violation(wire.ProtocolViolation, wire.FrameCrypto, "0-RTT was accepted with less "+name)
 	}
 	copyLimits(&c.peer, e.limits.fresh)
 	e.limits = nil
@@ -268,6 +274,9 @@ func (s *sendPart) rewind() {
 	s.next, s.max = 0, 0
 	s.blocked.clear()
 	s.toSend = s.toSend[:0]
+	if s.delivers() {
+		s.end = s.reliable // no final size has been told to this server
+	}
 	if s.hasBytes() && s.end > 0 {
 		s.toSend = append(s.toSend, rangeset.Range{End: s.end})
 	}
@@ -305,6 +314,7 @@ func (c *Conn) applyLimits() {
 			s.send.max = limit
 			s.send.blocked.clear()
 		}
+		c.withdrawPromises(s)
 		c.touch(s)
 	})
 	c.feed()

@@ -69,7 +69,7 @@ func (c *Conn) handleFrames(now instant.Time, d Datagram, p *opened) *TransportE
 			continue
 		}
 		if typ > wire.FrameHandshakeDone {
-			n, err := c.handleExtensionFrame(p, b)
+			n, err := c.handleExtensionFrame(now, p, b)
 			if err != nil {
 				return err
 			}
@@ -159,7 +159,7 @@ func (c *Conn) handleControlFrame(now instant.Time, p *opened, typ uint64, b []b
 	case wire.FrameResetStream:
 		f, n := wire.ConsumeResetStream(b)
 		if n > 0 {
-			err = c.handleResetStream(now, f)
+			err = c.handleResetStream(now, wire.ResetStreamAt{ResetStream: f}, typ)
 		}
 		return n, err
 	case wire.FrameStopSending:
@@ -288,27 +288,6 @@ func (c *Conn) handleStreamFrame(now instant.Time, typ uint64, f wire.Stream) *T
 	}
 	if err := c.flow.grow(grown, typ); err != nil {
 		return err
-	}
-	c.afterReceive(now, s, before)
-	return nil
-}
-
-// handleResetStream takes the peer's abandonment of its part of a stream.
-func (c *Conn) handleResetStream(now instant.Time, f wire.ResetStream) *TransportError {
-	s, err := c.accept(f.ID, wire.FrameResetStream, true)
-	if s == nil || err != nil {
-		return err
-	}
-	before, was := s.recv.read, s.recv.state
-	grown, err := s.recv.handleReset(&c.pool, f)
-	if err != nil {
-		return err
-	}
-	if err := c.flow.grow(grown, wire.FrameResetStream); err != nil {
-		return err
-	}
-	if s.recv.state != was {
-		c.events.push(Event{Kind: EventStreamReset, Stream: s.id, Code: f.Code})
 	}
 	c.afterReceive(now, s, before)
 	return nil

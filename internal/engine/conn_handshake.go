@@ -77,7 +77,7 @@ func (c *Conn) startHandshake(now instant.Time) error {
 	p.AckDelayExponent = ackDelayExponent
 	p.HasMinAckDelay, p.MinAckDelay = true, minAckDelay
 	p.ActiveConnIDLimit = maxRemoteIDs
-	p.GreaseQUICBit = true
+	p.GreaseQUICBit, p.ResetStreamAt = true, true
 	c.ids.fillParams(c, p)
 
 	h := &c.shake

@@ -77,6 +77,9 @@ func (c *Conn) sending(id int64) (*stream, error) {
 	case sendResetSent, sendResetRecvd:
 		return nil, &StreamError{Stream: id, Code: s.send.code, Remote: s.send.stopped}
 	}
+	if s.send.reset.isSet() {
+		return nil, &StreamError{Stream: id, Code: s.send.code}
+	}
 	return nil, ErrStreamFinished
 }
 
@@ -112,9 +115,10 @@ func (c *Conn) Read(now instant.Time, id int64, p []byte) (n int, fin bool, err 
 	case recvDataRead:
 		return 0, true, nil
 	}
-	n, fin = s.recv.take(&c.pool, p)
-	if n > 0 {
-		c.flow.consume(now, int64(n), c.rtt())
+	before, was := s.recv.read, s.recv.state
+	if n, fin = s.recv.take(&c.pool, p); n > 0 {
+		c.tellReset(s, was)
+		c.flow.consume(now, s.recv.read-before, c.rtt())
 		if s.recv.state == recvRecv && s.recv.window.consumed(now, s.recv.read, c.rtt()) {
 			c.flow.keepAhead(s.recv.window.size)
 			c.touch(s)
@@ -144,11 +148,18 @@ func (c *Conn) Readable(id int64) bool {
 	return c.life.err != nil || s == nil || s.recv.unread || s.recv.readable() || s.recv.state.terminal()
 }
 
-// Reset abandons a stream's sending part: bytes that did not arrive yet may never.
+// Reset abandons a stream's sending part: bytes that did not arrive yet may never, but for those that SetBoundary promised.
 func (c *Conn) Reset(now instant.Time, id int64, code uint64) {
 	c.advance(now)
 	s := c.streams.byID[id]
-	if s == nil || c.life.err != nil || !s.send.abandon(&c.pool, code) {
+	if s == nil || c.life.err != nil {
+		return
+	}
+	if s.send.reliable > 0 && c.peer.ResetStreamAt {
+		if !s.send.resetAt(code) {
+			return
+		}
+	} else if !s.send.abandon(&c.pool, code) {
 		return
 	}
 	c.touch(s)

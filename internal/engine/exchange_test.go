@@ -520,6 +520,8 @@ func describe(b []byte) (string, int) {
 		s += fmt.Sprintf(" [%d,%d)", q.Offset, q.Offset+q.Length)
 	case "reset_stream":
 		s += fmt.Sprintf(" %d code=%#x size=%d", q.ID, q.Code, q.Length)
+	case "reset_stream_at":
+		s += fmt.Sprintf(" %d code=%#x size=%d reliable=%d", q.ID, q.Code, q.Length, q.Max)
 	case "stop_sending":
 		s += fmt.Sprintf(" %d code=%#x", q.ID, q.Code)
 	case "max_data", "data_blocked":

@@ -11,7 +11,7 @@ const (
 	factAck           uint8 = iota + 1 // End: the largest packet acknowledged
 	factCrypto                         // Start, End
 	factStream                         // ID, Start, End, Fin
-	factReset                          // ID
+	factReset                          // ID; End: the reliable size, 0 of a RESET_STREAM
 	factStop                           // ID
 	factStreamBlocked                  // ID
 	factMaxStreamData                  // ID
@@ -87,9 +87,7 @@ func (c *Conn) settleStream(s *stream, packet int64, f *recovery.Fact, fate reco
 			c.tellWritableWhenRoomy(s)
 		}
 	case factReset:
-		if s.send.reset.settle(packet, fate); s.send.reset.hasArrived() {
-			s.send.state.on(inResetAcked)
-		}
+		s.send.settleReset(packet, f, fate)
 	case factStop:
 		s.recv.stop.settle(packet, fate)
 	case factStreamBlocked:

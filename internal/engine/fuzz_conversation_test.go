@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"testing"
 	"time"
@@ -15,6 +16,10 @@ func FuzzConversation(f *testing.F) {
 	f.Add([]byte{0x16, 0x06, 0x26, 0x50, 0x51, 0x0d, 0x05, 0x15, 0x0d, 0xfb, 0xfb, 0x08, 0x08, 0x0d})
 	f.Add([]byte{0x06, 0xf0, 0xf0, 0xf0, 0xf0, 0x07, 0x08, 0x0a, 0x04, 0x0d, 0x0c, 0xfc, 0x0d})
 	f.Add(bytes.Repeat([]byte{0x06, 0xf0, 0x0d, 0xf2, 0x0b, 0x08, 0x03, 0x07}, 20))
+	f.Add([]byte{0x06, 0x01, 0x0d, 0x01, 0x08, 0x84, 0x0d, 0x12, 0x3f, 0x0d, 0x0b})       // a reset with a promise, and loss
+	f.Add([]byte{0x06, 0x0e, 0x84, 0x07, 0x15, 0x0d, 0x26, 0x82, 0x84, 0x08, 0x08, 0x0d}) // and with a reader who stops
+	f.Add(bytes.Repeat([]byte{0x8c, 0x9c, 0x07, 0x08, 0x09, 0xec, 0x0d, 0xdc}, 8))        // datagrams, some lost, some twice
+	f.Add(append(bytes.Repeat([]byte{0x9c, 0xac}, 140), 0x0d, 0x8c, 0x0d))                // more of them than are kept
 	f.Fuzz(func(t *testing.T, script []byte) {
 		if len(script) > 300 {
 			return
@@ -33,6 +38,8 @@ type conversation struct {
 	ends   [2]*Conn // client, server
 	ids    []int64
 	voices [2]map[int64]*voice
+	spoken [2]int          // datagrams sent
+	heard  [2]map[int]bool // and received
 }
 
 // voice is one end's part in one stream.
@@ -40,6 +47,7 @@ type voice struct {
 	written  int
 	finished bool
 	reset    bool
+	promised int // bytes that are delivered although it was reset
 	read     int // of what the other end wrote
 	fin      bool
 	deaf     bool // it stopped reading, or was told of a reset
@@ -47,12 +55,13 @@ type voice struct {
 
 func newConversation(t *testing.T) *conversation {
 	config := func() *Config {
-		return &Config{MaxIdleTimeout: -1, StreamWindow: 20000, MaxStreamWindow: 40000, ConnWindow: 30000, MaxConnWindow: 60000, MaxStreamsBidi: 5, MaxStreamsUni: 3}
+		return &Config{MaxIdleTimeout: -1, StreamWindow: 20000, MaxStreamWindow: 40000, ConnWindow: 30000, MaxConnWindow: 60000, MaxStreamsBidi: 5, MaxStreamsUni: 3,
+			MaxDatagramFrame: 1 << 16}
 	}
 	p := newPair(t, config(), config())
 	p.handshake()
 	p.inFlight = nil
-	return &conversation{pair: p, ends: [2]*Conn{p.client, p.server}, voices: [2]map[int64]*voice{{}, {}}}
+	return &conversation{pair: p, ends: [2]*Conn{p.client, p.server}, voices: [2]map[int64]*voice{{}, {}}, heard: [2]map[int]bool{{}, {}}}
 }
 
 // said is byte i of what an end says on a stream.
@@ -86,6 +95,10 @@ func (w *conversation) do(which byte, n int) {
 		w.finish(end, id)
 	case 4:
 		if c.streams.byID[id] != nil && c.streams.byID[id].send.state != sendNone {
+			if v := w.voice(end, id); n&8 != 0 && !v.reset {
+				c.SetBoundary(id)
+				v.promised = v.written
+			}
 			w.voice(end, id).reset = true
 			c.Reset(w.now, id, 4)
 		}
@@ -109,8 +122,13 @@ func (w *conversation) do(which byte, n int) {
 	case 11:
 		w.advance(time.Duration(1+n*n) * time.Millisecond)
 	case 12:
-		if n == 15 {
+		switch {
+		case n == 15:
 			c.Close(w.now, 9, "enough")
+		case n&8 != 0:
+			w.speak(end, n*n*5)
+		default:
+			w.hear(end)
 		}
 	case 13:
 		for len(w.inFlight) > 0 {
@@ -198,7 +216,43 @@ func (w *conversation) read(end int, id int64, size int) {
 		if reset.Remote && !other.reset && !v.deaf {
 			w.t.Fatalf("stream %d was reset by nobody", id)
 		}
+		if reset.Remote && !v.deaf && v.read < other.promised {
+			w.t.Fatalf("%d bytes of stream %d were read before its reset, %d promised", v.read, id, other.promised)
+		}
 		v.deaf = true
+	}
+}
+
+// speak sends a datagram of some size at least, which begins with its number.
+func (w *conversation) speak(end, size int) {
+	b := make([]byte, max(size, 4))
+	binary.BigEndian.PutUint32(b, uint32(w.spoken[end]))
+	for i := 4; i < len(b); i++ {
+		b[i] = said(end, 0, w.spoken[end]+i)
+	}
+	if err := w.ends[end].SendDatagram(w.now, b); err == nil {
+		w.spoken[end]++
+	}
+}
+
+// hear takes the datagrams that an end has received: any of those that were sent, in any order, none twice.
+func (w *conversation) hear(end int) {
+	b := make([]byte, 1<<16)
+	for {
+		n, ok := w.ends[end].ReceiveDatagram(b)
+		if !ok {
+			return
+		}
+		number := int(binary.BigEndian.Uint32(b))
+		if number >= w.spoken[1-end] || w.heard[end][number] {
+			w.t.Fatalf("datagram %d of %d was received; before: %v", number, w.spoken[1-end], w.heard[end][number])
+		}
+		w.heard[end][number] = true
+		for i, got := range b[4:n] {
+			if got != said(1-end, 0, number+4+i) {
+				w.t.Fatalf("byte %d of datagram %d is not the one that was sent", 4+i, number)
+			}
+		}
 	}
 }
 
@@ -210,6 +264,8 @@ func (w *conversation) end() {
 				w.finish(end, id)
 				w.read(end, id, 50000)
 			}
+			w.hear(0)
+			w.hear(1)
 		}
 		w.settle()
 		if len(w.inFlight) > 0 {

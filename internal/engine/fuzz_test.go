@@ -60,6 +60,7 @@ func FuzzFrames(f *testing.F) {
 		wire.AppendAck(nil, wire.Ack{}, []rangeOf{{Start: 0, End: 2}}, 100), challengeFrame(),
 		wire.AppendResetStream(nil, wire.ResetStream{ID: 0, Code: 5, FinalSize: 3}),
 		wire.AppendStopSending(nil, wire.StopSending{ID: 0, Code: 5}), wire.AppendMaxData(nil, 1<<30),
+		resetAt(0, 5, 3, 2), resetAt(0, 5, 3, 0), wire.AppendDatagram(nil, []byte("abc")),
 		wire.AppendMaxStreamData(nil, wire.MaxStreamData{ID: 0, Max: 1 << 20}), wire.AppendMaxStreams(nil, wire.MaxStreams{Max: 100}),
 		wire.AppendRetireConnectionID(nil, 1), wire.AppendConnectionClose(nil, wire.ConnectionClose{Code: 1}),
 		wire.AppendCrypto(nil, wire.Crypto{Offset: 100, Data: []byte("abc")}), wire.AppendNewToken(nil, []byte("t")),

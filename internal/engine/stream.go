@@ -53,12 +53,13 @@ type sendPart struct {
 	next   int64        // highest offset ever sent, exclusive: new bytes count against flow control, old ones do not
 	max    int64        // the peer's limit (MAX_STREAM_DATA)
 
-	fin     sentVal
-	reset   sentVal // RESET_STREAM
-	code    uint64  // of the reset
-	blocked sentVal // STREAM_DATA_BLOCKED at blockedAt
-	stopped bool    // the peer sent STOP_SENDING
-	short   bool    // the application's last Write was short: it waits for room
+	fin      sentVal
+	reset    sentVal // RESET_STREAM; in Data Sent, RESET_STREAM_AT
+	code     uint64  // of the reset
+	reliable int64   // bytes that a reset delivers all the same
+	blocked  sentVal // STREAM_DATA_BLOCKED at blockedAt
+	stopped  bool    // the peer sent STOP_SENDING
+	short    bool    // the application's last Write was short: it waits for room
 
 	blockedAt int64
 }
@@ -73,18 +74,25 @@ type recvPart struct {
 	final int64        // the final size; -1: unknown
 	code  uint64       // of the peer's reset
 
+	partial  bool  // the peer reset the stream with a promise to deliver its beginning
+	reliable int64 // how much that is
+
 	window  recvWindow
 	stop    sentVal // STOP_SENDING
 	stopFor uint64  // its code
 	unread  bool    // the application wants nothing more
 }
 
-// contiguous returns how many bytes from the start are all here.
+// contiguous returns how many bytes from the start are all here, as far as they will be read.
 func (r *recvPart) contiguous() int64 {
 	if len(r.got) == 0 || r.got[0].Start > r.read {
 		return r.read
 	}
-	return r.got[0].End
+	end := r.got[0].End
+	if r.partial {
+		end = min(end, r.reliable)
+	}
+	return max(end, r.read) // less is here where a reset made the rest of no interest
 }
 
 // readable reports whether Read has something to say.

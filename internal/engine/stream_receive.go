@@ -26,13 +26,13 @@ func (r *recvPart) handleData(pool *chunkPool, f wire.Stream) (grown int64, err 
 		return grown, nil
 	}
 	if !r.unread {
-		if err := r.store(pool, f.Offset, f.Data); err != nil {
+		if err := r.store(pool, f.Offset, r.wanted(&f)); err != nil {
 			return 0, err
 		}
 	} else {
 		r.discardTo(pool, r.end)
 	}
-	if r.state == recvSizeKnown && r.contiguous() == r.final {
+	if r.state == recvSizeKnown && r.contiguous() == r.promised() {
 		r.state.on(inAllData)
 		if r.unread {
 			r.state.on(inAppReadEnd)
@@ -85,29 +85,6 @@ func (r *recvPart) checkFinal(end int64, fin bool) *TransportError {
 	return nil
 }
 
-// handleReset takes a RESET_STREAM frame and returns how much further the stream reaches now.
-func (r *recvPart) handleReset(pool *chunkPool, f wire.ResetStream) (grown int64, err *TransportError) {
-	if err := r.checkFinal(f.FinalSize, true); err != nil {
-		return 0, err
-	}
-	if f.FinalSize > r.window.limit {
-		return 0, violation(wire.FlowControlError, wire.FrameResetStream, "final size beyond the limit")
-	}
-	grown = f.FinalSize - r.end
-	r.end, r.final = f.FinalSize, f.FinalSize
-	if !r.state.on(inPeerReset) {
-		return grown, nil
-	}
-	r.code = f.Code
-	r.stop.clear()
-	r.buf.release(pool)
-	r.read = r.final // nobody will read the rest, and the connection's window gets it back
-	if r.unread {
-		r.state.on(inAppSawReset)
-	}
-	return grown, nil
-}
-
 // take copies received bytes to the application, and reports whether these were the last.
 func (r *recvPart) take(pool *chunkPool, p []byte) (n int, fin bool) {
 	n = int(min(int64(len(p)), r.contiguous()-r.read))
@@ -115,6 +92,10 @@ func (r *recvPart) take(pool *chunkPool, p []byte) (n int, fin bool) {
 		r.buf.readAt(r.read, p[:n])
 		r.read += int64(n)
 		r.buf.discardBefore(pool, r.read)
+	}
+	if r.state == recvDataRecvd && r.partial {
+		r.endReliable(pool)
+		return n, false
 	}
 	if r.state == recvDataRecvd && r.read == r.final {
 		r.state.on(inAppReadEnd)
@@ -129,10 +110,13 @@ func (r *recvPart) refuse(pool *chunkPool, code uint64) bool {
 		return false
 	}
 	r.unread, r.stopFor = true, code
-	switch r.state {
-	case recvDataRecvd:
+	switch {
+	case r.state == recvDataRecvd:
 		r.state.on(inAppReadEnd)
-	case recvResetRecvd:
+	case r.state == recvResetRecvd:
+		r.state.on(inAppSawReset)
+	case r.partial: // it has been reset, and what should still come is not wanted
+		r.state.on(inPeerReset)
 		r.state.on(inAppSawReset)
 	default:
 		r.stop.set()

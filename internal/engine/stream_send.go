@@ -38,7 +38,7 @@ func (s *sendPart) hasBytes() bool { return s.state == sendReady || s.state == s
 
 // hasControl reports whether frames other than STREAM are owed.
 func (s *sendPart) hasControl() bool {
-	return s.reset.isUnsent() && s.state == sendResetSent || s.blocked.isUnsent() && s.hasBytes()
+	return s.owesReset() || s.blocked.isUnsent() && s.hasBytes()
 }
 
 // appendData appends one STREAM frame to the packet and reports whether it did.
@@ -75,6 +75,9 @@ func (s *stream) appendData(c *Conn, d *datagram) bool {
 		p.fin.sentIn(d.number())
 	}
 	d.addFact(recovery.Fact{Kind: factStream, ID: s.id, Start: from, End: end, Fin: h.Fin})
+	if p.owesReset() {
+		s.appendReset(d) // or in the next packet
+	}
 	return true
 }
 
@@ -102,12 +105,8 @@ func (s *sendPart) noteBlocked() {
 // appendControl appends what the sending part owes besides data; false: it did not all fit.
 func (s *stream) appendSendControl(d *datagram) bool {
 	p := &s.send
-	if p.state == sendResetSent && p.reset.isUnsent() {
-		if !d.appendFrame(wire.AppendResetStream(d.scratch(), wire.ResetStream{ID: s.id, Code: p.code, FinalSize: p.next})) {
-			return false
-		}
-		p.reset.sentIn(d.number())
-		d.addFact(recovery.Fact{Kind: factReset, ID: s.id})
+	if p.owesReset() && !s.appendReset(d) {
+		return false
 	}
 	if p.blocked.isUnsent() && p.hasBytes() {
 		if !d.appendFrame(wire.AppendStreamDataBlocked(d.scratch(), wire.StreamDataBlocked{ID: s.id, Limit: p.blockedAt})) {
@@ -128,8 +127,12 @@ func (s *sendPart) settleData(pool *chunkPool, packet int64, f recovery.Fact, fa
 		return // its bytes are of no interest any more
 	}
 	if fate != recovery.Acked {
-		if f.End > f.Start {
-			s.lost(f.Start, f.End)
+		end := f.End
+		if s.delivers() {
+			end = min(end, s.reliable) // "Data sent beyond that byte offset SHOULD NOT be retransmitted."
+		}
+		if end > f.Start {
+			s.lost(f.Start, end)
 		}
 		return
 	}
@@ -140,9 +143,7 @@ func (s *sendPart) settleData(pool *chunkPool, packet int64, f recovery.Fact, fa
 	if len(s.acked) > 0 && s.acked[0].Start == 0 {
 		s.buf.discardBefore(pool, s.acked[0].End)
 	}
-	if s.fin.hasArrived() && s.buf.start == s.end {
-		s.state.on(inAllAcked)
-	}
+	s.endIfDelivered()
 }
 
 // lost queues a range again, but for what has arrived by another packet meanwhile.
@@ -164,13 +165,17 @@ func (s *sendPart) lost(start, end int64) {
 	}
 }
 
-// abandon enters Reset Sent and lets go of the bytes; false when the part is past that.
+// abandon enters Reset Sent and lets go of the bytes; false when the part is past that. The code of a reset that has been sent
+// already stays.
 func (s *sendPart) abandon(pool *chunkPool, code uint64) bool {
 	if !s.state.on(inReset) {
 		return false
 	}
-	s.code = code
+	if !s.reset.isSet() {
+		s.code = code
+	}
 	s.reset.set()
+	s.reliable = 0
 	s.fin.clear()
 	s.toSend = s.toSend[:0]
 	s.buf.release(pool)

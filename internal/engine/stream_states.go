@@ -10,7 +10,8 @@ const (
 	// sendReady: we accept bytes from the application; "Ready" and "Send" differ only in whether a frame has gone out,
 	// which nothing here depends on, so one state stands for both.
 	sendReady sendState = iota
-	// sendDataSent: the application finished; bytes and the FIN are sent, and sent again, until they arrive.
+	// sendDataSent: the application finished; bytes and the FIN are sent, and sent again, until they arrive. Or it abandoned the
+	// stream but for its beginning, and RESET_STREAM_AT stands in for the FIN.
 	sendDataSent
 	// sendDataRecvd: all has arrived. Terminal.
 	sendDataRecvd
@@ -29,6 +30,7 @@ type sendInput uint8
 const (
 	inFinish   sendInput = iota // the application wrote its last byte
 	inReset                     // the application, or the peer's STOP_SENDING, abandons it
+	inResetAt                   // the application abandons it, but for its beginning
 	inAllAcked                  // every byte and the FIN are acknowledged
 	inResetAcked
 	numSendInputs
@@ -40,13 +42,13 @@ type recvState uint8
 const (
 	// recvRecv: bytes arrive; how many there will be is not known.
 	recvRecv recvState = iota
-	// recvSizeKnown: the final size is known, some bytes are missing.
+	// recvSizeKnown: the final size is known, some bytes are missing; after a RESET_STREAM_AT, some of those that it promised.
 	recvSizeKnown
-	// recvDataRecvd: every byte is here; the application has not read them all.
+	// recvDataRecvd: every byte that was promised is here; the application has not read them all.
 	recvDataRecvd
 	// recvDataRead: the application has read the end. Terminal.
 	recvDataRead
-	// recvResetRecvd: the peer abandoned the stream; the application does not know yet.
+	// recvResetRecvd: the peer abandoned the stream, and there is nothing more to read; the application does not know yet.
 	recvResetRecvd
 	// recvResetRead: the application knows. Terminal.
 	recvResetRead
@@ -59,27 +61,29 @@ const (
 type recvInput uint8
 
 const (
-	inFin         recvInput = iota // the final size became known by a FIN
-	inAllData                      // the last missing byte came
-	inAppReadEnd                   // the application read the last byte, or does not want any
-	inPeerReset                    // RESET_STREAM came
-	inAppSawReset                  // the application was told, or does not want to know
+	inFin          recvInput = iota // the final size became known by a FIN
+	inAllData                       // the last missing byte came
+	inAppReadEnd                    // the application read the last byte, or does not want any
+	inPeerReset                     // RESET_STREAM came
+	inPeerResetAt                   // RESET_STREAM_AT came, and some of what it promises has not been read
+	inReadReliable                  // the application read all that a RESET_STREAM_AT promised
+	inAppSawReset                   // the application was told, or does not want to know
 	numRecvInputs
 )
 
 // A cell of a table is the next state plus one; zero is an input that changes nothing in that state.
 var sendTable = [numSendStates][numSendInputs]sendState{
-	sendReady:     {inFinish: sendDataSent + 1, inReset: sendResetSent + 1},
-	sendDataSent:  {inReset: sendResetSent + 1, inAllAcked: sendDataRecvd + 1},
+	sendReady:     {inFinish: sendDataSent + 1, inReset: sendResetSent + 1, inResetAt: sendDataSent + 1},
+	sendDataSent:  {inReset: sendResetSent + 1, inResetAt: sendDataSent + 1, inAllAcked: sendDataRecvd + 1},
 	sendResetSent: {inResetAcked: sendResetRecvd + 1, inAllAcked: sendDataRecvd + 1},
 }
 
 // A RESET_STREAM in "Data Recvd" is ignored, for every byte is here: "An implementation is free to manage this situation
 // as it chooses." (RFC 9000, section 3.2)
 var recvTable = [numRecvStates][numRecvInputs]recvState{
-	recvRecv:       {inFin: recvSizeKnown + 1, inPeerReset: recvResetRecvd + 1},
-	recvSizeKnown:  {inAllData: recvDataRecvd + 1, inPeerReset: recvResetRecvd + 1},
-	recvDataRecvd:  {inAppReadEnd: recvDataRead + 1},
+	recvRecv:       {inFin: recvSizeKnown + 1, inPeerReset: recvResetRecvd + 1, inPeerResetAt: recvSizeKnown + 1},
+	recvSizeKnown:  {inAllData: recvDataRecvd + 1, inPeerReset: recvResetRecvd + 1, inPeerResetAt: recvSizeKnown + 1},
+	recvDataRecvd:  {inAppReadEnd: recvDataRead + 1, inReadReliable: recvResetRecvd + 1},
 	recvResetRecvd: {inAppSawReset: recvResetRead + 1},
 }
 
@@ -120,9 +124,9 @@ func (s recvState) String() string {
 }
 
 func (i sendInput) String() string {
-	return [...]string{"finish", "reset", "all_acked", "reset_acked"}[i]
+	return [...]string{"finish", "reset", "reset_at", "all_acked", "reset_acked"}[i]
 }
 
 func (i recvInput) String() string {
-	return [...]string{"fin", "all_data", "app_read_end", "peer_reset", "app_saw_reset"}[i]
+	return [...]string{"fin", "all_data", "app_read_end", "peer_reset", "peer_reset_at", "read_reliable", "app_saw_reset"}[i]
 }

@@ -101,6 +101,10 @@ func traceControlFrame(q qlog.Frame, typ uint64, b []byte) (_ qlog.Frame, n int)
 		var f wire.ResetStream
 		f, n = wire.ConsumeResetStream(b)
 		q.ID, q.Code, q.Length = f.ID, f.Code, f.FinalSize
+	case wire.FrameResetStreamAt:
+		var f wire.ResetStreamAt
+		f, n = wire.ConsumeResetStreamAt(b)
+		q.ID, q.Code, q.Length, q.Max = f.ID, f.Code, f.FinalSize, f.ReliableSize
 	case wire.FrameStopSending:
 		var f wire.StopSending
 		f, n = wire.ConsumeStopSending(b)
@@ -158,6 +162,6 @@ func traceParams(p *wire.TransportParams) qlog.Params {
 		InitialMaxStreamDataBidiRemote: p.InitialMaxStreamDataBidiRemote,
 		InitialMaxStreamDataUni:        p.InitialMaxStreamDataUni,
 		InitialMaxStreamsBidi:          p.InitialMaxStreamsBidi, InitialMaxStreamsUni: p.InitialMaxStreamsUni,
-		MaxDatagramFrameSize: p.MaxDatagramFrameSize, GreaseQUICBit: p.GreaseQUICBit,
+		MaxDatagramFrameSize: p.MaxDatagramFrameSize, GreaseQUICBit: p.GreaseQUICBit, ResetStreamAt: p.ResetStreamAt,
 	}
 }

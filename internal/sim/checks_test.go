@@ -54,6 +54,10 @@ func TestBadStreamsAreFound(t *testing.T) {
 		{"a reset nobody sent", func(c *conn, f *flow, w *way) {
 			f.readFailed(c, w, &engine.StreamError{Stream: 4, Code: resetCode, Remote: true})
 		}, "cannot read stream 4"},
+		{"a reset before what was promised", func(c *conn, f *flow, w *way) {
+			w.reset, w.read, w.promised = true, 20, 21
+			f.readFailed(c, w, &engine.StreamError{Stream: 4, Code: resetCode, Remote: true})
+		}, "read 20 bytes on stream 4 before its reset, and 21 were promised"},
 		{"a reset with another code", func(c *conn, f *flow, w *way) {
 			w.reset = true
 			f.readFailed(c, w, &engine.StreamError{Stream: 4, Code: 1, Remote: true})

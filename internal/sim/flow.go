@@ -23,6 +23,8 @@ type way struct {
 	written int64
 	read    int64
 
+	promised int64 // bytes that are delivered whatever the writer does then
+
 	finished bool // the writer wrote all of it and the FIN
 	reset    bool // the writer abandoned it
 	stopped  bool // the reader refused the rest
@@ -74,11 +76,18 @@ func (f *flow) write(c *conn, direction int) {
 		limit := w.total
 		if direction == request && f.ResetAfter > 0 {
 			limit = min(limit, f.ResetAfter)
+			if w.written < f.Promise {
+				limit = min(limit, f.Promise)
+			}
 		}
 		n := int(min(limit-w.written, int64(len(b))))
 		w.content.fill(b[:n], w.written)
 		sent, err := c.Write(c.host.now, f.id, b[:n])
 		w.written += int64(sent)
+		if err == nil && direction == request && w.written == f.Promise {
+			c.SetBoundary(f.id)
+			w.promised = f.Promise
+		}
 		switch {
 		case err != nil:
 			f.writeFailed(c, w, err)
@@ -91,7 +100,7 @@ func (f *flow) write(c *conn, direction int) {
 				c.host.fail("%s cannot finish stream %d: %w", c.host.name, f.id, err)
 			}
 			w.finished = true
-		case w.written == limit:
+		case w.written == limit && direction == request && limit == f.ResetAfter:
 			c.Reset(c.host.now, f.id, resetCode)
 			w.reset = true
 		}
@@ -162,6 +171,9 @@ func (f *flow) readFailed(c *conn, w *way, err error) {
 	var e *engine.StreamError
 	if !w.reset || !errors.As(err, &e) || e.Code != resetCode || !e.Remote {
 		c.host.fail("%s cannot read stream %d: %w", c.host.name, f.id, err)
+	}
+	if w.read < w.promised {
+		c.host.fail("%s read %d bytes on stream %d before its reset, and %d were promised", c.host.name, w.read, f.id, w.promised)
 	}
 	w.ended = true
 	c.touched = true

@@ -131,6 +131,9 @@ func (d dice) work() Workload {
 		f.Request, f.Response = d.size(each), d.size(each)
 		if d.one(8) {
 			f.ResetAfter = d.size(f.Request)
+			if d.one(2) {
+				f.Promise = d.size(f.ResetAfter)
+			}
 		}
 		if d.one(8) {
 			f.StopAfter = d.size(f.Request)

@@ -17,6 +17,8 @@ type Flow struct {
 	// ResetAfter, if not 0, makes the opener abandon the request once it wrote so many bytes, which should be fewer than
 	// Request.
 	ResetAfter int64
+	// Promise is how many of the bytes before ResetAfter have to be read before the reset is.
+	Promise int64
 	// StopAfter, if not 0, makes the reader of the request refuse the rest once it read so many bytes.
 	StopAfter int64
 }

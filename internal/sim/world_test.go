@@ -70,6 +70,8 @@ var (
 		{FromServer: true, Request: 50_000, Response: 70_000},
 		{FromServer: true, Uni: true, Request: 100_000},
 		{Request: 200_000, Response: 1000, ResetAfter: 50_000},
+		{Request: 200_000, Response: 1000, ResetAfter: 50_000, Promise: 30_000},
+		{Uni: true, Request: 200_000, ResetAfter: 50_000, Promise: 50_000},
 		{Request: 200_000, Response: 1000, StopAfter: 50_000},
 		{Request: 0, Response: 0},
 	}}

@@ -2,8 +2,8 @@ package wire
 
 import "github.com/godwit-net/godwit/internal/varint"
 
-// Frame types (RFC 9000, table 3; RFC 9221, section 4; draft-ietf-quic-ack-frequency). All but ACK_FREQUENCY are one byte on
-// the wire.
+// Frame types (RFC 9000, table 3; RFC 9221, section 4; draft-ietf-quic-ack-frequency;
+// draft-ietf-quic-reliable-stream-reset). All but ACK_FREQUENCY are one byte on the wire.
 const (
 	FramePadding            uint64 = 0x00
 	FramePing               uint64 = 0x01
@@ -30,6 +30,7 @@ const (
 	FrameConnectionCloseApp uint64 = 0x1d
 	FrameHandshakeDone      uint64 = 0x1e
 	FrameImmediateAck       uint64 = 0x1f
+	FrameResetStreamAt      uint64 = 0x24
 	FrameDatagram           uint64 = 0x30
 	FrameDatagramLen        uint64 = 0x31
 	FrameAckFrequency       uint64 = 0xaf
@@ -70,6 +71,8 @@ func FrameName(t uint64) string {
 		return "datagram"
 	case FrameImmediateAck:
 		return "immediate_ack"
+	case FrameResetStreamAt:
+		return "reset_stream_at"
 	case FrameAckFrequency:
 		return "ack_frequency"
 	}

@@ -66,6 +66,9 @@ func consumeFrame(b []byte) (frame any, n int, again func() []byte) {
 	case 0x40:
 		v, n := ConsumeAckFrequency(b)
 		return v, n, func() []byte { return AppendAckFrequency(nil, v) }
+	case FrameResetStreamAt:
+		v, n := ConsumeResetStreamAt(b)
+		return v, n, func() []byte { return AppendResetStreamAt(nil, v) }
 	case FrameDatagram, FrameDatagramLen:
 		v, n := ConsumeDatagram(b)
 		return v, n, func() []byte { return AppendDatagram(nil, v) }
@@ -116,6 +119,8 @@ var frames = []struct{ name, bytes string }{
 	{"path_response", "\x1b12345678"},
 	{"connection_close", "\x1c\x0a\x08\x05sorry"},
 	{"connection_close", "\x1d\x41\x00\x00"},
+	{"reset_stream_at", "\x24\x04\x41\x00\x3f\x07"},
+	{"reset_stream_at", "\x24\x04\x41\x00\x3f\x3f"}, // all of it
 	{"datagram", "\x31\x05hello"},
 	{"ack_frequency", "\x40\xaf\x01\x09\x67\x10\x03"}, // 9 packets, 10 ms, 3 packets
 }
@@ -164,6 +169,7 @@ func TestFieldsGoWhereTheyBelong(t *testing.T) {
 		{"\x18\x02\x01\x04abcd0123456789abcdef", NewConnectionID{Seq: 2, RetirePriorTo: 1, ID: id, ResetToken: token}},
 		{"\x1c\x0a\x08\x02no", ConnectionClose{Code: 10, FrameType: 8, Reason: []byte("no")}},
 		{"\x1d\x0a\x02no", ConnectionClose{App: true, Code: 10, Reason: []byte("no")}},
+		{"\x24\x04\x41\x00\x3f\x07", ResetStreamAt{ResetStream: ResetStream{ID: 4, Code: 256, FinalSize: 63}, ReliableSize: 7}},
 		{"\x30to the end", []byte("to the end")},
 	} {
 		got, n, _ := consumeFrame([]byte(c.bytes))
@@ -190,6 +196,7 @@ func TestMalformedFrames(t *testing.T) {
 		{"NEW_CONNECTION_ID that retires itself", "\x18\x02\x03\x04abcd0123456789abcdef"},
 		{"CONNECTION_CLOSE whose reason is longer than its packet", "\x1c\x00\x00\x05sorr"},
 		{"DATAGRAM longer than its packet", "\x31\x05hell"},
+		{"RESET_STREAM_AT that promises more than there is", "\x24\x04\x00\x07\x08"},
 		{"an unknown type", "\x1f\x00"},
 	} {
 		if frame, n, _ := consumeFrame([]byte(c.bytes)); n >= 0 {
@@ -267,6 +274,7 @@ func TestUnsendableFramesPanic(t *testing.T) {
 	mustPanic(t, "an empty NEW_TOKEN", func() { AppendNewToken(nil, nil) })
 	mustPanic(t, "a zero-length new connection ID", func() { AppendNewConnectionID(nil, NewConnectionID{}) })
 	mustPanic(t, "a negative limit", func() { AppendMaxData(nil, -1) })
+	mustPanic(t, "a promise beyond the end", func() { AppendResetStreamAt(nil, ResetStreamAt{ReliableSize: 1}) })
 }
 
 func TestFramesDoNotAllocate(t *testing.T) {

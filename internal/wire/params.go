@@ -34,6 +34,7 @@ type TransportParams struct {
 	HasMinAckDelay         bool              // ACK_FREQUENCY and IMMEDIATE_ACK frames are understood (draft-ietf-quic-ack-frequency)
 	MinAckDelay            time.Duration     // whole microseconds on the wire; MaxAckDelay at most
 	GreaseQUICBit          bool              // RFC 9287: the fixed bit may be 0
+	ResetStreamAt          bool              // RESET_STREAM_AT frames are understood (draft-ietf-quic-reliable-stream-reset)
 	Versions               VersionInfo       // RFC 9368
 }
 
@@ -89,8 +90,13 @@ const (
 	paramRetrySrcID                     uint64 = 0x10
 	paramVersionInformation             uint64 = 0x11
 	paramMaxDatagramFrameSize           uint64 = 0x20
+	paramResetStreamAt                  uint64 = 0x1d
 	paramGreaseQUICBit                  uint64 = 0x2ab2
 	paramMinAckDelay                    uint64 = 0xff04de1b
+
+	// paramOldResetStreamAt is what reset_stream_at was until draft 07 of draft-ietf-quic-reliable-stream-reset. The frame is
+	// the same, and peers of either generation are about: both are sent, and either is enough.
+	paramOldResetStreamAt uint64 = 0x17f7586d2cb571
 
 	// paramCutOff stands for a parameter whose identifier is truncated; nothing encodes to it.
 	paramCutOff uint64 = 1 << 62
@@ -117,6 +123,8 @@ func paramName(id uint64) string {
 		return "grease_quic_bit"
 	case id == paramMinAckDelay:
 		return "min_ack_delay"
+	case id == paramResetStreamAt || id == paramOldResetStreamAt:
+		return "reset_stream_at"
 	case id == paramCutOff:
 		return "at the end"
 	}

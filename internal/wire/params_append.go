@@ -53,6 +53,10 @@ func (p *TransportParams) AppendTo(b []byte, grease uint64) []byte {
 	if p.GreaseQUICBit {
 		b = appendParam(b, paramGreaseQUICBit, nil)
 	}
+	if p.ResetStreamAt {
+		b = appendParam(b, paramResetStreamAt, nil)
+		b = appendParam(b, paramOldResetStreamAt, nil)
+	}
 	var value [8]byte
 	binary.BigEndian.PutUint64(value[:], grease)
 	return appendParam(b, 31*(grease%1000)+27, value[:grease>>32&7])

@@ -22,7 +22,7 @@ import (
 // for the parameters that we know; remembering unknown ones would only spend memory on a peer's behalf.
 func ConsumeTransportParams(b []byte, fromServer bool) (TransportParams, error) {
 	p := DefaultTransportParams()
-	var seen uint64 // bit id for parameters below 0x3f, bit 63 for grease_quic_bit
+	var seen uint64 // see paramBit
 	f := fields{b: b}
 	for f.at < len(b) {
 		id := f.varint()
@@ -65,17 +65,21 @@ func ConsumeTransportParams(b []byte, fromServer bool) (TransportParams, error) 
 	return p, nil
 }
 
-// paramBit returns the bit that remembers that a known parameter was there.
+// paramBit returns the bit that remembers that a known parameter was there: bit id for those below 0x3d, and one of the last for
+// those beyond.
 func paramBit(id uint64) uint64 {
-	if id == paramMinAckDelay {
+	switch id {
+	case paramMinAckDelay:
 		return 1 << 62
+	case paramOldResetStreamAt:
+		return 1 << 61
 	}
 	return 1 << min(id, 63)
 }
 
 func knownParam(id uint64) bool {
 	switch id {
-	case paramMaxDatagramFrameSize, paramGreaseQUICBit, paramMinAckDelay:
+	case paramMaxDatagramFrameSize, paramGreaseQUICBit, paramMinAckDelay, paramResetStreamAt, paramOldResetStreamAt:
 		return true
 	}
 	return id <= paramVersionInformation
@@ -119,6 +123,11 @@ func (p *TransportParams) set(id uint64, value []byte) (problem string) {
 		// "[...] an endpoint that understands this transport parameter MUST treat receipt of a non-empty value of the transport
 		// parameter as a connection error of type TRANSPORT_PARAMETER_ERROR." (RFC 9287, section 3)
 		p.GreaseQUICBit = true
+		return mustBeEmpty(value)
+	case paramResetStreamAt, paramOldResetStreamAt:
+		// "An implementation that understands this transport parameter MUST treat the receipt of a non-empty value as a
+		// connection error of type TRANSPORT_PARAMETER_ERROR." (draft-ietf-quic-reliable-stream-reset, section 3)
+		p.ResetStreamAt = true
 		return mustBeEmpty(value)
 	}
 	v, n := varint.Consume(value)

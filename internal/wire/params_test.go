@@ -42,6 +42,7 @@ func fullParams() TransportParams {
 		HasMinAckDelay:       true,
 		MinAckDelay:          1500 * time.Microsecond,
 		GreaseQUICBit:        true,
+		ResetStreamAt:        true,
 		Versions:             VersionInfo{Chosen: Version2, Available: []uint32{Version1, Version2, 0x1a2a3a4a}},
 	}
 }
@@ -119,6 +120,10 @@ func TestInvalidParametersAreRejected(t *testing.T) {
 		{name: "a duplicate min_ack_delay", bytes: number(0xff04de1b, 1) + number(0xff04de1b, 1), want: "twice"},
 		{name: "disable_active_migration with a value", bytes: param(12, "\x01"), want: "not empty"},
 		{name: "grease_quic_bit with a value", bytes: param(0x2ab2, "\x01"), want: "not empty"},
+		{name: "reset_stream_at with a value", bytes: param(0x1d, "\x01"), want: "reset_stream_at is not empty"},
+		{name: "reset_stream_at of old with a value", bytes: param(0x17f7586d2cb571, "\x01"), want: "reset_stream_at is not empty"},
+		{name: "a duplicate reset_stream_at", bytes: param(0x1d, "") + param(0x1d, ""), want: "twice"},
+		{name: "a duplicate reset_stream_at of old", bytes: param(0x17f7586d2cb571, "") + param(0x17f7586d2cb571, ""), want: "twice"},
 		{name: "stateless_reset_token of 15 bytes", bytes: param(2, token[1:]), want: "16 bytes"},
 		{name: "a connection ID of 21 bytes", bytes: param(15, token+"01234"), want: "20 bytes"},
 		{name: "preferred_address without a connection ID", bytes: param(13, addresses+"\x00"+token), want: "1 to 20"},
@@ -163,6 +168,19 @@ func TestValuesAtTheirBoundsAreAccepted(t *testing.T) {
 		if p.MaxIdleTimeout < 0 {
 			t.Errorf("%s: the idle timeout is %v", name, p.MaxIdleTimeout)
 		}
+	}
+}
+
+func TestEitherIdentifierOfResetStreamAtIsEnough(t *testing.T) {
+	for _, b := range []string{param(0x1d, ""), param(0x17f7586d2cb571, ""), param(0x1d, "") + param(0x17f7586d2cb571, "")} {
+		if p, err := ConsumeTransportParams([]byte(b), true); err != nil || !p.ResetStreamAt {
+			t.Errorf("%x: %v, %v", b, p.ResetStreamAt, err)
+		}
+	}
+	p := DefaultTransportParams()
+	p.ResetStreamAt = true
+	if b := string(p.AppendTo(nil, 0)); !strings.Contains(b, param(0x1d, "")) || !strings.Contains(b, param(0x17f7586d2cb571, "")) {
+		t.Errorf("they are not both sent: %x", b)
 	}
 }
 
