@@ -17,7 +17,8 @@ import (
 	"time"
 )
 
-// authority is the certificate authority of this run, and the one certificate it gave out: for localhost and 127.0.0.1.
+// authority is the certificate authority of this run, and the one certificate it gave out: for localhost, 127.0.0.1 and
+// servers in network namespaces.
 type authority struct {
 	share
 	roots *x509.CertPool
@@ -68,6 +69,9 @@ func newAuthority() (*authority, error) {
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		BasicConstraintsValid: true,
+	}
+	for _, addr := range namespaceAddrs {
+		leaf.IPAddresses = append(leaf.IPAddresses, net.ParseIP(addr))
 	}
 	leafDER, err := x509.CreateCertificate(rand.Reader, leaf, ca, key.Public(), caKey)
 	if err != nil {

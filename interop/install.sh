@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the real peers that the interop suite runs, under $PEERS (default: a folder in the user's cache): a chroot of
 # Debian sid with nginx, HAProxy and curl, all with HTTP/3, aioquic and tshark; Caddy, built with Go; Chromium from the
-# host's packages. Idempotent; run as root on Debian, with a Debian mirror and a Go module proxy in reach. Takes about four
+# host's packages, and nftables, with which tests make routers and NATs of network namespaces. Idempotent; run as root on Debian, with a Debian mirror and a Go module proxy in reach. Takes about four
 # minutes from nothing and a second when all is there. Steps can be chosen: install.sh host sid caddy report
 set -euo pipefail
 PEERS=${PEERS:-${XDG_CACHE_HOME:-$HOME/.cache}/godwit-peers}
@@ -22,7 +22,7 @@ again() {
 
 install_host() {
 	local need=()
-	for p in debootstrap chromium iproute2; do
+	for p in debootstrap chromium iproute2 nftables; do
 		dpkg -s "$p" >/dev/null 2>&1 || need+=("$p")
 	done
 	[ ${#need[@]} -eq 0 ] && return

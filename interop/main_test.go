@@ -14,7 +14,12 @@ var (
 	godwit string // the command, freshly built
 )
 
-func TestMain(m *testing.M) { os.Exit(prepared(m.Run)) }
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(agentVar); dir != "" {
+		os.Exit(runAgent(dir))
+	}
+	os.Exit(prepared(m.Run))
+}
 
 // prepared runs the tests between building the command and removing what was made for them.
 func prepared(tests func() int) int {

@@ -176,7 +176,7 @@ func (s share) read(t *testing.T, name string) string {
 // TestPeersAreInstalled reports every peer and its version.
 func TestPeersAreInstalled(t *testing.T) {
 	for _, p := range []*peer{curl, nginx, haproxy, aioquicClient, aioquicServer, tshark, caddy, chromium,
-		osslClient, gtlsClient, osslServer, h2load} {
+		osslClient, gtlsClient, osslServer, h2load, ipTool, tcTool, nftTool} {
 		t.Run(p.name, func(t *testing.T) {
 			need(t, p)
 			if p.version == nil {

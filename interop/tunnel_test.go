@@ -2,8 +2,6 @@ package interop
 
 import (
 	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -151,51 +149,16 @@ func TestTunnelRecoversFromAnExitThatWasKilled(t *testing.T) {
 	}
 }
 
-// namespaces makes two network namespaces with a cable between them and returns their names. b has the address 10.99.0.2.
-func namespaces(t *testing.T, mtu int) (a, b string) {
-	t.Helper()
-	if os.Getuid() != 0 {
-		lacking(t, "missing privilege: network namespaces; run the suite as root")
-	}
-	if _, err := os.Stat("/usr/sbin/ip"); err != nil {
-		need(t, &peer{name: "ip", path: "ip"})
-	}
-	a, b = fmt.Sprintf("godwit-%d-a", os.Getpid()), fmt.Sprintf("godwit-%d-b", os.Getpid())
-	ip := &peer{name: "ip", path: "ip"}
-	t.Cleanup(func() {
-		ip.command("netns", "del", a).Run()
-		ip.command("netns", "del", b).Run()
-	})
-	for _, line := range []string{
-		"netns add " + a, "netns add " + b,
-		"-n " + a + " link add gw type veth peer name gw netns " + b,
-		fmt.Sprintf("-n %s link set gw mtu %d up", a, mtu), fmt.Sprintf("-n %s link set gw mtu %d up", b, mtu),
-		"-n " + a + " addr add 10.99.0.1/24 dev gw", "-n " + b + " addr add 10.99.0.2/24 dev gw",
-		"-n " + a + " link set lo up", "-n " + b + " link set lo up",
-	} {
-		if r := execute(within(t, patience), t, ip.command(strings.Fields(line)...)); r.code != 0 {
-			lacking(t, "missing privilege: network namespaces: ip "+line+": "+strings.TrimSpace(r.stderr))
-		}
-	}
-	return a, b
-}
-
-// inside prepares a command that runs in a network namespace. ip becomes it, so its process ID is the command's.
-func inside(ns string, line ...string) *exec.Cmd {
-	ip := &peer{name: "ip", path: "ip"}
-	return ip.command(append([]string{"netns", "exec", ns}, line...)...)
-}
-
 func TestTunnelWorksOverAPathOf1280Bytes(t *testing.T) {
 	need(t, nginx, curl)
-	a, b := namespaces(t, 1280)
+	a, b := two(t, 1280)
 	dir, docs := newShare(t), documents(t)
 	dir.write(t, "nginx.conf", platformConf(dir, docs, "127.0.0.1:8080", "location /put/ { alias "+dir.peer+"/; dav_methods PUT; }"))
-	start(t, inside(b, "chroot", tree(), nginx.path, "-c", dir.peer+"/nginx.conf", "-e", "stderr"))
-	exit := start(t, inside(b, godwit, "tunnel", "exit", "--ephemeral", "--listen", "10.99.0.2:4433", "--to", "http://127.0.0.1:8080"))
-	start(t, inside(a, godwit, "tunnel", "entry", tokenOf(t, exit), "--listen", "127.0.0.1:8081"))
+	start(t, b.command("chroot", tree(), nginx.path, "-c", dir.peer+"/nginx.conf", "-e", "stderr"))
+	exit := start(t, b.command(godwit, "tunnel", "exit", "--ephemeral", "--listen", "10.77.0.2:4433", "--to", "http://127.0.0.1:8080"))
+	start(t, a.command(godwit, "tunnel", "entry", tokenOf(t, exit), "--listen", "127.0.0.1:8081"))
 	ask := func(args ...string) result {
-		return execute(within(t, 60*time.Second), t, inside(a, append([]string{"chroot", tree(), curl.path}, curlPlain(args...)...)...))
+		return execute(within(t, 60*time.Second), t, a.command("chroot", append([]string{tree(), curl.path}, curlPlain(args...)...)...))
 	}
 	eventually(t, "an answer through the tunnel", func() bool {
 		return ask("http://127.0.0.1:8081/hello").stdout == greeting+"[HTTP/1.1 200]"

@@ -36,6 +36,10 @@ type EndpointStats struct {
 	DatagramsIn, DatagramsOut int64
 	BytesIn, BytesOut         int64 // UDP payload
 
+	// ReadCalls and SendCalls are the system calls that moved them: with batches and offloads one moves many datagrams. DatagramsRefused
+	// counts those that the system did not send: too large for the interface, no route, a firewall.
+	ReadCalls, SendCalls, DatagramsRefused int64
+
 	// Dropped counts datagrams that reached no connection, by reason: a word such as "malformed" or "half_open_limit". Those
 	// that got a stateless answer are among them, such as "retry", whose sender has to prove its address.
 	Dropped map[string]int64
@@ -93,6 +97,12 @@ func (e *Endpoint) Stats() EndpointStats {
 		Closed:           n.closed.Load(),
 		Panicked:         n.panicked.Load(),
 		Dropped:          make(map[string]int64),
+	}
+	for _, sock := range append([]*socket{e.sock}, e.others()...) {
+		calls := sock.Stats()
+		s.ReadCalls += calls.ReadCalls
+		s.SendCalls += calls.SendCalls
+		s.DatagramsRefused += calls.Dropped
 	}
 	n.mu.Lock()
 	for reason, count := range n.dropped {
