@@ -31,8 +31,16 @@ conformance: ## docs/conformance.md, and which tests hold which rules; GODWIT_SP
 peers: ## install the real peers that interop wants (root, Debian)
 	./interop/install.sh
 
-interop: ## real clients and servers against ours
-	cd interop && $(GO) test -count=1 ./...
+interop: ## real clients and servers against ours, and the quick half of the matrix
+	cd interop && $(GO) test -count=1 -parallel 6 ./...
+
+interop-matrix: ## docs/interop.md, from a full run of the matrix; PEER=name runs one column again
+	mkdir -p bin
+	$(if $(PEER),,rm -f bin/interop-matrix.jsonl)
+	-cd interop && GODWIT_MATRIX=full GODWIT_MATRIX_RESULTS=$(CURDIR)/bin/interop-matrix.jsonl \
+		$(GO) test -count=1 -parallel 6 -timeout 2h -run 'TestMatrix$$/cells/$(PEER)' .
+	cd interop && GODWIT_MATRIX_RESULTS=$(CURDIR)/bin/interop-matrix.jsonl GODWIT_MATRIX_TABLE=$(CURDIR)/docs/interop.md \
+		$(GO) test -count=1 -run TestMatrixTable .
 
 bench: ## Godwit and quic-go side by side
 	cd bench && $(GO) run . $(ARGS)
@@ -40,4 +48,4 @@ bench: ## Godwit and quic-go side by side
 build: ## bin/godwit, one static file
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/godwit ./cmd/godwit
 
-.PHONY: help check format vet test race sim fuzz conformance peers interop bench build
+.PHONY: help check format vet test race sim fuzz conformance peers interop interop-matrix bench build

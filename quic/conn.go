@@ -247,6 +247,17 @@ func (c *Conn) TLS() tls.ConnectionState {
 	return c.tlsState
 }
 
+// UpdateKeys replaces the keys that protect packets, as the protocol does by itself long before they wear out (RFC 9001,
+// section 6): the next packet brings the update, or the first that may, which is after the handshake is confirmed and the
+// update before it is acknowledged. It is for tests, and for those who want keys that live shorter.
+func (c *Conn) UpdateKeys() {
+	c.mu.Lock()
+	defer c.leave(nil)
+	if c.core != nil && !c.broken {
+		c.core.UpdateKeys()
+	}
+}
+
 // Trace runs f with the connection's qlog when it has one, and does nothing otherwise. f runs under the connection's
 // lock: it may only write to t.
 func (c *Conn) Trace(f func(now congestion.Time, t *qlog.Trace)) {

@@ -24,6 +24,7 @@ type keyPhase struct {
 	sealLimit  int64
 	forgeLimit int64
 	updates    int
+	asked      bool // the application wants an update
 	overtaken  bool // the packet being handled was opened with oldRead
 }
 
@@ -88,7 +89,7 @@ func (c *Conn) updateKeys(now instant.Time, s *space, byPeer bool) {
 	s.write = s.write.Next()
 	k.phase = !k.phase
 	k.firstRead, k.firstSent = -1, c.ledger.Next(wire.AppSpace)
-	k.confirmed, k.sealed = false, 0
+	k.confirmed, k.sealed, k.asked = false, 0, false
 	k.updates++
 	k.dropAt = instant.Never
 	by := "local"
@@ -120,10 +121,17 @@ func (k *keyPhase) acknowledged(largest int64) *TransportError {
 	return nil
 }
 
-// updateIfWorn updates the keys long before they have protected as many packets as they may (RFC 9001, section 6.6).
+// UpdateKeys has the next packet for which RFC 9001, section 6.1, allows it bring a key update.
+func (c *Conn) UpdateKeys() { c.phase.asked = true }
+
+// updateIfWorn updates the keys long before they have protected as many packets as they may (RFC 9001, section 6.6), or when
+// the application wants it.
 func (c *Conn) updateIfWorn(now instant.Time) {
 	k, s := &c.phase, &c.spaces[wire.AppSpace]
-	if k.sealed < min(keyUpdateEvery, k.sealLimit/2) || !c.shake.confirmed || !k.confirmed || k.oldRead != nil {
+	if k.sealed < min(keyUpdateEvery, k.sealLimit/2) && !k.asked {
+		return
+	}
+	if !c.shake.confirmed || !k.confirmed || k.oldRead != nil {
 		return
 	}
 	c.updateKeys(now, s, false)

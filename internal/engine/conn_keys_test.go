@@ -120,6 +120,32 @@ func TestWornKeysAreUpdatedEarlier(t *testing.T) {
 	ownKeyUpdate(t, true, limit/2, func(x *exchange) { x.conn.phase.sealLimit = limit })
 }
 
+func TestAKeyUpdateThatTheApplicationWants(t *testing.T) {
+	// RFC 9001, section 6.1: "An endpoint MUST NOT initiate a key update prior to having confirmed the handshake"; "An endpoint
+	// MUST NOT initiate a subsequent key update unless it has received an acknowledgment for a packet that was sent protected
+	// with keys from the current key phase."
+	x := newExchange(t, true).handshake()
+	id := x.open()
+	x.conn.Write(x.now, id, []byte("a"))
+	x.drain()
+	x.want("before", wire.AppSpace, "stream 1 [0,1)")
+	x.conn.UpdateKeys()
+	x.read[wire.AppSpace] = x.read[wire.AppSpace].Next()
+	x.conn.Write(x.now, id, []byte("b"))
+	x.drain()
+	x.want("the next packet brings it", wire.AppSpace, "stream 1 [1,2)")
+	if x.conn.Stats().KeyUpdates != 1 {
+		t.Fatalf("%d updates", x.conn.Stats().KeyUpdates)
+	}
+	x.conn.UpdateKeys()
+	x.conn.Write(x.now, id, []byte("c"))
+	x.drain()
+	x.want("another waits until the first is acknowledged", wire.AppSpace, "stream 1 [2,3)")
+	if x.conn.Stats().KeyUpdates != 1 {
+		t.Errorf("%d updates", x.conn.Stats().KeyUpdates)
+	}
+}
+
 // ownKeyUpdate is the story of a connection that updates its keys after so many packets, and then again.
 func ownKeyUpdate(t *testing.T, server bool, after int64, prepare ...func(*exchange)) {
 	// RFC 9001, sections 6.1, 6.5 and 6.6.

@@ -1,0 +1,149 @@
+package interop
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/godwit-net/godwit/internal/link"
+)
+
+// loopback is the address that both ends of a cell have.
+func (c *cell) loopback() netip.Addr {
+	if c.wants.ipv6 {
+		return netip.IPv6Loopback()
+	}
+	return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+}
+
+// startLink starts what lies between client and server. The server is named when it is there.
+func (c *cell) startLink() error {
+	p := p2p()
+	if c.path != nil {
+		p = c.path()
+	}
+	capture, err := os.Create(filepath.Join(c.dir.host, "server.pcap"))
+	if err != nil {
+		return err
+	}
+	atClient, err := os.Create(filepath.Join(c.dir.host, "client.pcap"))
+	if err != nil {
+		return err
+	}
+	listen := netip.AddrPortFrom(c.loopback(), 0).String()
+	conf := link.Config{Listen: listen, Up: p.up, Down: p.down, Rebind: p.rebind, Seed: 1, Capture: capture, CaptureClient: atClient}
+	if c.wants.move {
+		conf.PreferredListen = listen
+	}
+	if c.link, err = link.Start(context.WithoutCancel(c.ctx), conf); err != nil {
+		return err
+	}
+	c.closers = append(c.closers, func() {
+		if err := errors.Join(c.link.Close(), capture.Close(), atClient.Close()); err != nil {
+			c.t.Log("the link:", err)
+		}
+	})
+	c.addr, c.preferredFront = c.link.Addr(), c.link.PreferredAddr()
+	return nil
+}
+
+// rebinds reports whether a NAT changes the client's address.
+func (c *cell) rebinds() bool { return c.path != nil && c.path().rebind != link.Rebind{} }
+
+// serverPorts are the ports that the server has in the capture.
+func (c *cell) serverPorts() []uint16 {
+	ports := []uint16{c.server.Port()}
+	if c.preferred.IsValid() {
+		ports = append(ports, c.preferred.Port())
+	}
+	return ports
+}
+
+// listenAt picks a free port for a peer's server.
+func (c *cell) listenAt() (host, port string) {
+	c.server = netip.AddrPortFrom(c.loopback(), uint16(freePort(c.t)))
+	return c.loopback().String(), strconv.Itoa(int(c.server.Port()))
+}
+
+// background starts a peer's server, which ends with the cell, and waits until it answers.
+func (c *cell) background(cmd *exec.Cmd) error {
+	var out output
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	ended := make(chan struct{})
+	go func() {
+		cmd.Wait()
+		close(ended)
+	}()
+	c.closers = append(c.closers, func() {
+		cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-ended:
+		case <-time.After(2 * time.Second):
+			cmd.Process.Kill()
+			<-ended
+		}
+		os.WriteFile(filepath.Join(c.dir.host, "server.log"), []byte(out.String()), 0o644)
+	})
+	for end := time.Now().Add(patience); !speaksQUIC(c.server.String()); time.Sleep(20 * time.Millisecond) {
+		select {
+		case <-ended:
+			return fmt.Errorf("%s ended before it answered: %s", filepath.Base(cmd.Path), tail(out.String()))
+		default:
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("%s does not answer: %s", filepath.Base(cmd.Path), tail(out.String()))
+		}
+	}
+	return nil
+}
+
+// output runs a program to its end, within the cell's time, and returns its standard output. An exit code other than 0 is an
+// error.
+func (c *cell) output(cmd *exec.Cmd) (string, error) {
+	var stdout, stderr bytes.Buffer
+	cmd.WaitDelay = 5 * time.Second
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Start(); err != nil {
+		return "", err
+	}
+	stop := context.AfterFunc(c.ctx, func() { cmd.Process.Kill() })
+	err := cmd.Wait()
+	if !stop() && c.ctx.Err() != nil {
+		err = fmt.Errorf("%s was not done in time", filepath.Base(cmd.Path))
+	}
+	f, openErr := os.OpenFile(filepath.Join(c.dir.host, filepath.Base(cmd.Path)+".log"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if openErr == nil {
+		fmt.Fprintln(f, strings.Join(cmd.Args, " "))
+		f.Write(stderr.Bytes())
+		if cmd.Path != "/usr/bin/tshark" {
+			f.Write(stdout.Bytes())
+		}
+		f.Close()
+	}
+	if err != nil {
+		err = fmt.Errorf("%s: %w: %s", filepath.Base(cmd.Path), err, lastLine(stderr.String()+stdout.String()))
+	}
+	return stdout.String(), err
+}
+
+// lastLine is the end of what a program said, which is most often why it failed.
+func lastLine(s string) string {
+	lines := strings.Split(strings.TrimSpace(s), "\n")
+	last := lines[len(lines)-1]
+	if len(last) > 300 {
+		last = last[len(last)-300:]
+	}
+	return last
+}
