@@ -1,4 +1,5 @@
-// Command godwit puts HTTP/3 in front of an HTTP site, fetches over it, and carries HTTP through one UDP port.
+// Command godwit puts HTTP/3 in front of an HTTP site, fetches over it, carries HTTP through one UDP port, and plays the bad
+// network that all of it has to get through.
 //
 // Exit codes: 0 all went well, 1 something failed, 2 it was called wrongly and nothing was started.
 package main
@@ -27,6 +28,7 @@ var commands = []command{
 	{"serve", "put HTTP/3 in front of an HTTP site, or serve the demo page", serve},
 	{"get", "fetch a URL over HTTP/3", get},
 	{"tunnel", "carry HTTP between two networks over one UDP port", tunnelCommand},
+	{"link", "be a bad network between clients and a server, of any UDP protocol", linkCommand},
 	{"version", "print the version", version},
 }
 
@@ -114,6 +116,9 @@ func parse(p process, f *flag.FlagSet, usage string, args []string) error {
 		fmt.Fprintln(p.stdout)
 		f.VisitAll(func(g *flag.Flag) {
 			kind, text := flag.UnquoteUsage(g)
+			if text == "" {
+				return // a variant of another one
+			}
 			dash := "--"
 			if len(g.Name) == 1 {
 				dash = "-"

@@ -55,6 +55,25 @@ func TestCallingItWronglyIsOneLineAndCode2(t *testing.T) {
 		{"serve --cert none.pem", "name the key file too"},
 		{"serve --cert none.pem --key none.pem", "none.pem: no such file"},
 
+		{"link", "--to HOST:PORT names the server"},
+		{"link --to 127.0.0.1:1 now", "unexpected argument"},
+		{"link --to 127.0.0.1", "--to \"127.0.0.1\": want HOST:PORT"},
+		{"link --to 127.0.0.1:1 --listen x", "--listen \"x\": want HOST:PORT"},
+		{"link --to 127.0.0.1:1 --loss 101%", "want a share such as 1% or 0.01"},
+		{"link --to 127.0.0.1:1 --down-loss x", "want a share such as 1% or 0.01"},
+		{"link --to 127.0.0.1:1 --delay -1s", "want a time such as 30ms"},
+		{"link --to 127.0.0.1:1 --rate 50", "want a number such as 10kbit, 10mbit"},
+		{"link --to 127.0.0.1:1 --queue 1XB", "want a number such as 10KiB"},
+		{"link --to 127.0.0.1:1 --queue 0", "want a number such as 10KiB"},
+		{"link --to 127.0.0.1:1 --queue 1kB", "need a --rate"},
+		{"link --to 127.0.0.1:1 --drop 0", "want numbers from 1, such as 2-7,9"},
+		{"link --to 127.0.0.1:1 --drop 7-2", "want numbers from 1, such as 2-7,9"},
+		{"link --to 127.0.0.1:1 --burst many", "want a number"},
+		{"link --to 127.0.0.1:1 --outage 5s", "want two times such as 5s/2s"},
+		{"link --to 127.0.0.1:1 --ecn bleach", "want clear, swap, force or drop"},
+		{"link --to 127.0.0.1:1 --rebind often", "want a time such as 30ms"},
+		{"link --to [::1]:1 --rebind-addr", "needs a server within 127.0.0.0/8"},
+
 		{"get", "0 URLs given, want one"},
 		{"get https://a https://b", "2 URLs given, want one"},
 		{"get --bogus https://a", "flag provided but not defined: -bogus"},
@@ -91,6 +110,7 @@ func TestHelpShowsEveryFlag(t *testing.T) {
 		{"serve --help", "--udp-only"},
 		{"get --help", "  -v  "},
 		{"get --help", "--resume"},
+		{"link --help", "outage, ecn."},
 	} {
 		if got := godwit(strings.Fields(c.args)...); got.code != 0 || !strings.Contains(got.out, c.want) || got.errors != "" {
 			t.Errorf("godwit %s: %+v", c.args, got)
