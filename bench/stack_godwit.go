@@ -10,7 +10,7 @@ import (
 )
 
 func godwitConfig(window int64) *quic.Config {
-	return &quic.Config{StreamWindow: window, MaxStreamWindow: window, ConnWindow: window, MaxConnWindow: window}
+	return &quic.Config{Windows: quic.Windows{StreamWindow: window, MaxStreamWindow: window, ConnWindow: window, MaxConnWindow: window}}
 }
 
 func serveGodwit(conf *tls.Config, window int64, h http.Handler) (listener, error) {

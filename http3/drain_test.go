@@ -18,7 +18,7 @@ func TestShutdownWaitsForAClientThatPausesReading(t *testing.T) {
 		w.Write(make([]byte, size))
 		close(handled)
 	}))
-	tr := &http3.Transport{TLSClientConfig: clientTLS(), QUIC: &quic.Config{StreamWindow: 8 << 10, MaxStreamWindow: 8 << 10}}
+	tr := &http3.Transport{TLSClientConfig: clientTLS(), QUIC: &quic.Config{Windows: quic.Windows{StreamWindow: 8 << 10, MaxStreamWindow: 8 << 10}}}
 	defer tr.Close()
 	req, _ := http.NewRequestWithContext(t.Context(), "GET", h.URL, nil)
 	res, err := tr.RoundTrip(req)

@@ -24,11 +24,8 @@ type Config struct {
 	// KeepAlive sends a PING after so much silence, which holds NAT bindings and the idle timeout open. Default 0: off.
 	KeepAlive time.Duration
 
-	// StreamWindow is how many bytes the peer may send on a stream before we have read any: the window grows as the
-	// reader keeps up, to MaxStreamWindow at the most. Defaults 512 KiB and 6 MiB.
-	StreamWindow, MaxStreamWindow int64
-	// ConnWindow and MaxConnWindow are the same for all streams of a connection together. Defaults 768 KiB and 15 MiB.
-	ConnWindow, MaxConnWindow int64
+	// Windows is flow control: how much peers may send before it is read.
+	Windows
 
 	// MaxStreams is how many bidirectional streams the peer may have open at a time. Default 100; negative: none.
 	MaxStreams int64
@@ -145,6 +142,22 @@ type Resumption struct {
 	TicketKeys *TicketKeys
 }
 
+// Windows is the part of a Config that says how much peers may send before it is read. All are in bytes.
+type Windows struct {
+	// StreamWindow is how many bytes the peer may send on a stream before we have read any: the window grows as the
+	// reader keeps up, to MaxStreamWindow at the most. Defaults 512 KiB and 6 MiB.
+	StreamWindow, MaxStreamWindow int64
+	// ConnWindow and MaxConnWindow are the same for all streams of a connection together. Defaults 768 KiB and 15 MiB.
+	ConnWindow, MaxConnWindow int64
+
+	// ReceiveBudget is how many bytes the peers of all connections of an endpoint may send together before they are read,
+	// besides 32 KiB that each connection has in any case, so that it goes on. When the budget gets scarce, windows shrink as
+	// they are read from: those of slow readers and the largest first; new connections begin with smaller ones, and
+	// without 0-RTT. What a peer was promised it keeps. Only Listen, NewEndpoint and the function Dial look at it. Default:
+	// 512 MiB, or a quarter of the memory limit (GOMEMLIMIT, debug.SetMemoryLimit) when that is less; negative: no bound.
+	ReceiveBudget int64
+}
+
 // QLogInfo says for which connection a qlog is wanted.
 type QLogInfo struct {
 	Server bool   // which side of the connection we are
@@ -173,22 +186,8 @@ func (c *Config) withDefaults() (Config, error) {
 			*d.field = d.value
 		}
 	}
-	for _, d := range []struct {
-		name  string
-		field *int64
-		value int64
-	}{
-		{"StreamWindow", &out.StreamWindow, 512 << 10},
-		{"MaxStreamWindow", &out.MaxStreamWindow, 6 << 20},
-		{"ConnWindow", &out.ConnWindow, 768 << 10},
-		{"MaxConnWindow", &out.MaxConnWindow, 15 << 20},
-	} {
-		if *d.field < 0 {
-			return out, fmt.Errorf("quic: Config.%s is negative: %d", d.name, *d.field)
-		}
-		if *d.field == 0 {
-			*d.field = d.value
-		}
+	if err := out.Windows.withDefaults(); err != nil {
+		return out, err
 	}
 	if err := out.Routing.check(); err != nil {
 		return out, err
@@ -196,8 +195,6 @@ func (c *Config) withDefaults() (Config, error) {
 	if err := out.pathDefaults(); err != nil {
 		return out, err
 	}
-	out.MaxStreamWindow = max(out.MaxStreamWindow, out.StreamWindow)
-	out.MaxConnWindow = max(out.MaxConnWindow, out.ConnWindow)
 	for _, f := range []*int64{&out.MaxStreams, &out.MaxUniStreams} {
 		switch {
 		case *f == 0:
@@ -241,6 +238,32 @@ func (c *Config) pathDefaults() error {
 	}
 	if c.ECN > NoECN {
 		return fmt.Errorf("quic: Config.ECN has no meaning: %d", c.ECN)
+	}
+	return nil
+}
+
+func (w *Windows) withDefaults() error {
+	for _, d := range []struct {
+		name  string
+		field *int64
+		value int64
+	}{
+		{"StreamWindow", &w.StreamWindow, 512 << 10},
+		{"MaxStreamWindow", &w.MaxStreamWindow, 6 << 20},
+		{"ConnWindow", &w.ConnWindow, 768 << 10},
+		{"MaxConnWindow", &w.MaxConnWindow, 15 << 20},
+	} {
+		if *d.field < 0 {
+			return fmt.Errorf("quic: Config.%s is negative: %d", d.name, *d.field)
+		}
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+	w.MaxStreamWindow = max(w.MaxStreamWindow, w.StreamWindow)
+	w.MaxConnWindow = max(w.MaxConnWindow, w.ConnWindow)
+	if w.ReceiveBudget == 0 {
+		w.ReceiveBudget = defaultReceiveBudget()
 	}
 	return nil
 }

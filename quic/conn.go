@@ -29,6 +29,7 @@ type Conn struct {
 	mu sync.Mutex
 
 	clockwork // under mu, as all that follows
+	loan      loan
 	relocation
 
 	// What the application sees.

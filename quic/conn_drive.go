@@ -121,6 +121,7 @@ func (c *Conn) carryOn() {
 // caller holds mu and the sending token; again stays set when there may be more.
 func (c *Conn) compose(now instant.Time, out *outbox) {
 	c.again = false
+	c.balance()
 	for {
 		if !out.room() {
 			c.again = true

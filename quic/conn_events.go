@@ -134,6 +134,7 @@ func (c *Conn) forget() {
 		return
 	}
 	c.gone = true
+	c.repay()
 	c.disarm()
 	c.ep.remove(c)
 }

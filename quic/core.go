@@ -18,14 +18,15 @@ func (c *Conn) coreConfig(conf *Config, tlsConf *tls.Config) *engine.Config {
 		}
 		return n
 	}
+	windows := c.firstWindows(conf)
 	out := &engine.Config{
 		TLS:              tlsConf,
 		HandshakeTimeout: conf.HandshakeTimeout,
 		MaxIdleTimeout:   conf.MaxIdleTimeout,
 		KeepAlive:        conf.KeepAlive,
-		StreamWindow:     conf.StreamWindow,
+		StreamWindow:     windows.StreamWindow,
 		MaxStreamWindow:  conf.MaxStreamWindow,
-		ConnWindow:       conf.ConnWindow,
+		ConnWindow:       windows.ConnWindow,
 		MaxConnWindow:    conf.MaxConnWindow,
 		MaxStreamsBidi:   count(conf.MaxStreams),
 		MaxStreamsUni:    count(conf.MaxUniStreams),
@@ -67,5 +68,7 @@ func (c *Conn) coreStats(s *ConnStats) {
 	s.PacketsSent, s.PacketsReceived, s.PacketsLost = t.PacketsSent, t.PacketsReceived, t.PacketsLost
 	s.BytesSent, s.BytesReceived = t.BytesSent, t.BytesReceived
 	s.PathChanges = t.PathChanges
+	r := c.core.Receiving()
+	s.Unread, s.Promised = r.Buffered, r.Promised
 	s.DatagramSize, s.BlackHoles, s.ECN, s.CE = t.DatagramSize, t.BlackHoles, t.ECN, t.CE
 }

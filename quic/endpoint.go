@@ -26,6 +26,7 @@ type Endpoint struct {
 	acceptor engine.Acceptor
 	own      bool // made by the function Dial: it closes with its only connection
 	count    counters
+	budget   budget
 	batch    sync.Mutex                // held by the reader that has one: readers of several sockets take turns
 	more     atomic.Pointer[[]*socket] // sockets besides the first; changed under mu
 	early    *earlyServer              // nil: no 0-RTT
@@ -136,6 +137,7 @@ func newEndpoint(local netip.AddrPort, tlsConf *tls.Config, c *Config) (*Endpoin
 		tls:   tlsConf,
 		conns: make(map[*Conn]struct{}),
 	}
+	e.budget.size = max(conf.ReceiveBudget, 0)
 	secret := seal.Secret(conf.Secret)
 	if conf.Secret == [32]byte{} {
 		rand.Read(secret[:])

@@ -107,6 +107,7 @@ func (c *Conn) startServer(in *engine.Incoming) {
 		return
 	}
 	c.core = core
+	c.balance()
 	c.dispatch()
 }
 

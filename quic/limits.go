@@ -69,4 +69,15 @@ const (
 	// attemptTimeout is how long Dial tries an address while others are left. The last one gets what the context and
 	// Config.HandshakeTimeout leave.
 	attemptTimeout = 3 * time.Second
+
+	// receiveFloor is what every connection may promise its peer besides what it borrows from Config.ReceiveBudget, in bytes:
+	// 2.5 Mbit/s at 100 ms, some 20 datagrams in flight. loanStep is what is borrowed at least.
+	receiveFloor = 32 << 10
+	loanStep     = 32 << 10
+
+	// maxDefaultBudget is the default of Config.ReceiveBudget: 680 connections with the default window, 35 with the largest.
+	maxDefaultBudget = 512 << 20
+
+	// newcomerShare: a new connection gets at most one part in so many of what is left for new ones.
+	newcomerShare = 16
 )

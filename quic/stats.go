@@ -24,6 +24,8 @@ type ConnStats struct {
 	PacketsSent, PacketsReceived, PacketsLost int64
 	BytesSent, BytesReceived                  int64 // UDP payload
 	PathChanges                               int64
+	Unread                                    int64 // bytes of streams that were received, or lie before what was, and were not read
+	Promised                                  int64 // Unread, and what the peer may send beyond it
 
 	DatagramSize int    // largest UDP payload in use: 1200, or what path MTU discovery found
 	BlackHoles   int64  // times that the path ceased to carry datagrams of that size
@@ -51,6 +53,9 @@ type EndpointStats struct {
 	Closed           int64 // connections that ended after it
 	Panicked         int64 // connections closed because the code that drives them panicked
 	Open             int64 // connections at this moment, handshaking ones among them
+
+	ReceiveBudget int64 // Config.ReceiveBudget in bytes; 0: no bound
+	ReceiveUsed   int64 // how much of it connections have promised to their peers, unread bytes included
 }
 
 // dropReason says why a datagram reached no connection. The engine's Acceptor has more of them.
@@ -97,6 +102,8 @@ func (e *Endpoint) Stats() EndpointStats {
 		Closed:           n.closed.Load(),
 		Panicked:         n.panicked.Load(),
 		Dropped:          make(map[string]int64),
+		ReceiveBudget:    e.budget.size,
+		ReceiveUsed:      e.budget.used.Load(),
 	}
 	for _, sock := range append([]*socket{e.sock}, e.others()...) {
 		calls := sock.Stats()

@@ -16,7 +16,7 @@ import (
 // TestAnythingGoes lets many goroutines use, abuse and close streams and connections at once. What is checked is that
 // every call comes back, that nothing panics, and that nothing is left at the end.
 func TestAnythingGoes(t *testing.T) {
-	server := listen(t, &Config{MaxStreams: 8, StreamWindow: 32 << 10, ConnWindow: 64 << 10})
+	server := listen(t, &Config{MaxStreams: 8, Windows: Windows{StreamWindow: 32 << 10, ConnWindow: 64 << 10}})
 	go func() {
 		for {
 			c, err := server.Accept(testContext(t))

@@ -54,9 +54,7 @@ func ListenExit(addr string, c ExitConfig) (*Exit, error) {
 	var err error
 	x.endpoint, err = quic.Listen(addr, x.key.exitTLS(), &quic.Config{
 		MaxIdleTimeout:  idleTimeout,
-		StreamWindow:    streamWindow,
-		MaxStreamWindow: maxStreamWindow,
-		ConnWindow:      connWindow,
+		Windows:         windows,
 		MaxStreams:      maxRequests,
 		Secret:          x.key.quicSecret(),
 		Logger:          x.log,

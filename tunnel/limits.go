@@ -1,6 +1,10 @@
 package tunnel
 
-import "time"
+import (
+	"time"
+
+	"github.com/godwit-net/godwit/quic"
+)
 
 // What is read from outside, and how much of it.
 const (
@@ -40,6 +44,9 @@ const (
 	// memory only as far as peers really stall.
 	connWindow = 256 << 20
 )
+
+// windows has no budget for all connections together: only who holds a pinned key gets as far as sending anything.
+var windows = quic.Windows{StreamWindow: streamWindow, MaxStreamWindow: maxStreamWindow, ConnWindow: connWindow, ReceiveBudget: -1}
 
 // How long things take.
 const (

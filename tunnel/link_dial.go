@@ -77,9 +77,7 @@ func (l *link) dialOne(ctx context.Context, addr string) (*session, error) {
 		HandshakeTimeout: attemptTimeout,
 		MaxIdleTimeout:   idleTimeout,
 		KeepAlive:        keepAlive,
-		StreamWindow:     streamWindow,
-		MaxStreamWindow:  maxStreamWindow,
-		ConnWindow:       connWindow,
+		Windows:          windows,
 		MaxStreams:       -1, // the exit opens none
 		Logger:           l.log,
 	})

@@ -111,6 +111,7 @@ type recvWindow struct {
 	limit     int64 // what the peer was told
 	size      int64 // how far ahead of what was consumed the limit is kept
 	max       int64 // size never grows beyond
+	ceiling   int64 // nor the limit ahead of what was consumed; 0: no such bound
 	announce  sentVal
 	epoch     instant.Time // since when the consumption below is counted
 	epochFrom int64        // consumed at epoch
@@ -124,7 +125,7 @@ func (w *recvWindow) consumed(now instant.Time, n int64, rtt int64) bool {
 	if w.epoch == instant.Never {
 		w.epoch, w.epochFrom = now, n
 	}
-	if w.limit-n > w.size-w.size/4 {
+	if size := w.effective(); w.limit-n > size-size/4 {
 		return false
 	}
 	if taken := n - w.epochFrom; taken >= w.size/2 {
@@ -133,10 +134,5 @@ func (w *recvWindow) consumed(now instant.Time, n int64, rtt int64) bool {
 		}
 		w.epoch, w.epochFrom = now, n
 	}
-	if n+w.size <= w.limit {
-		return false
-	}
-	w.limit = n + w.size
-	w.announce.set()
-	return true
+	return w.renew(n)
 }
