@@ -8,17 +8,21 @@ import (
 	"time"
 
 	"github.com/godwit-net/godwit/http3"
+	"github.com/godwit-net/godwit/internal/simnet"
 )
+
+// held is how long a datagram is held back, for others to overtake it.
+const held = 5 * time.Millisecond
 
 // badWeathers are the networks that content has to come through whole.
 var badWeathers = []struct {
 	name string
 	weather
 }{
-	{"1% loss", weather{seed: 1, loss: 0.01}},
-	{"5% loss", weather{seed: 2, loss: 0.05}},
-	{"reordering and duplication", weather{seed: 3, reorder: 0.05, duplicate: 0.05}},
-	{"all of it", weather{seed: 4, loss: 0.02, reorder: 0.03, duplicate: 0.03}},
+	{"1% loss", weather{1, simnet.LinkConfig{Loss: 0.01}}},
+	{"5% loss", weather{2, simnet.LinkConfig{Loss: 0.05}}},
+	{"reordering and duplication", weather{3, simnet.LinkConfig{Reorder: 0.05, ReorderDelay: held, Duplicate: 0.05}}},
+	{"all of it", weather{4, simnet.LinkConfig{Loss: 0.02, Reorder: 0.03, ReorderDelay: held, Duplicate: 0.03}}},
 }
 
 // inBadWeather runs a test once in each weather, behind a relay to addr.
@@ -27,9 +31,11 @@ func inBadWeather(t *testing.T, addr string, test func(t *testing.T, r *relay)) 
 		t.Run(w.name, func(t *testing.T) {
 			r := startRelay(t, addr, w.weather, "")
 			test(t, r)
-			t.Logf("carried %d datagrams, lost %d, held %d, repeated %d",
-				r.carried.Load(), r.lost.Load(), r.held.Load(), r.repeated.Load())
-			if w.loss > 0 && r.lost.Load() == 0 || w.reorder > 0 && r.held.Load() == 0 {
+			stats := r.Stats()
+			t.Logf("up %+v", stats.Up)
+			t.Logf("down %+v", stats.Down)
+			lost, late, twice := stats.Up.Lost+stats.Down.Lost, stats.Up.Reordered+stats.Down.Reordered, stats.Up.Duplicated+stats.Down.Duplicated
+			if w.Loss > 0 && lost == 0 || w.Reorder > 0 && late == 0 || w.Duplicate > 0 && twice == 0 {
 				t.Error("the weather was fine")
 			}
 		})
