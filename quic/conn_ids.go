@@ -1,7 +1,9 @@
 package quic
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -10,7 +12,7 @@ import (
 
 // A ConnIDGenerator makes the connection IDs of an endpoint: what its peers write into every packet to it (RFC 9000, section
 // 5.1). A load balancer that knows how they are made can tell from one which server it belongs to, also when the client's
-// address has changed.
+// address has changed: package quiclb makes such IDs.
 //
 // An endpoint calls its generator from one goroutine at a time, under locks: it must not call back into package quic. One that
 // several endpoints share has to see to its own safety. An ID that the endpoint uses already is thrown away and another asked
@@ -45,6 +47,40 @@ func (s *idSource) Generate(id []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.gen.Generate(id)
+}
+
+// ReplaceConnIDs has the endpoint make its connection IDs by another generator from now on, and has the peers of its connections
+// give up, within a round trip, those that they have for new ones. The endpoint must have been given a generator when it
+// began, Config.ConnIDs, and the new one's IDs must have the same length.
+func (e *Endpoint) ReplaceConnIDs(g ConnIDGenerator) error {
+	if e.ids == nil || g == nil {
+		return errors.New("quic: an endpoint that has no ConnIDGenerator, and only such a one, makes random connection IDs for ever")
+	}
+	if n := g.Len(); n != e.ids.length {
+		return fmt.Errorf("quic: connection IDs of %d bytes, and the endpoint's have %d", n, e.ids.length)
+	}
+	e.ids.mu.Lock()
+	e.ids.gen = g
+	e.ids.mu.Unlock()
+	e.mu.Lock()
+	conns := slices.Collect(maps.Keys(e.conns))
+	e.mu.Unlock()
+	for _, c := range conns {
+		c.renewIDs()
+	}
+	return nil
+}
+
+// renewIDs gives the peer new connection IDs for all that it has.
+func (c *Conn) renewIDs() {
+	c.mu.Lock()
+	defer c.leave(nil)
+	if c.core == nil || c.broken || c.gone {
+		return
+	}
+	now := c.now()
+	c.core.RenewIDs(now)
+	c.flush(now, false)
 }
 
 // checkIDLen refuses a generator whose IDs are shorter than least or longer than QUIC has them.

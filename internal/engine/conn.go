@@ -154,6 +154,7 @@ func (c *Conn) Expire(now instant.Time) {
 	c.path.expire(c, now)
 	c.phase.expire(now)
 	c.early.expire(now)
+	c.ids.left.expire(c, now)
 	c.ledger.Expire(now)
 }
 
@@ -170,6 +171,7 @@ func (c *Conn) Deadline() instant.Time {
 	t = instant.Earliest(t, c.path.due())
 	t = instant.Earliest(t, c.phase.dropAt)
 	t = instant.Earliest(t, c.early.dropAt)
+	t = instant.Earliest(t, c.ids.left.due())
 	if c.path.blocked(c) {
 		return t // an acknowledgment could not be sent: the next datagram that comes lets it go
 	}

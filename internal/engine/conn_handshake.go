@@ -330,6 +330,7 @@ func (c *Conn) confirm(now instant.Time) {
 	c.discardSpace(now, wire.HandshakeSpace)
 	c.ledger.ConfirmHandshake(now)
 	c.ids.forgetOriginal(c)
+	c.ids.renew(c)
 	c.events.push(Event{Kind: EventHandshakeConfirmed})
 	c.followPreferred(now)
 }

@@ -17,7 +17,10 @@ type connIDs struct {
 
 	length    int       // of every ID of ours
 	local     []localID // those the peer may send to, oldest first
+	left      leftIDs   // those it has given up
 	localNext int64     // sequence number of the next one
+	priorTo   int64     // the peer is asked to give up those before this number
+	renewDue  bool      // and is to be asked to give up all that it has
 	remote    []remoteID
 	retire    []retirement // RETIRE_CONNECTION_ID frames owed or on their way
 	retiredTo int64        // the peer's Retire Prior To
@@ -80,7 +83,7 @@ func (x *connIDs) isLocal(id []byte) bool {
 			return true
 		}
 	}
-	return x.routed && string(x.first.Bytes()) == string(id)
+	return x.routed && string(x.first.Bytes()) == string(id) || x.left.contains(id)
 }
 
 func (x *connIDs) isOriginal(id []byte) bool { return string(x.original.Bytes()) == string(id) }
@@ -193,7 +196,7 @@ func (x *connIDs) adoptPreferred(a *wire.PreferredAddress) {
 // RFC 9000, section 5.1.1: "An endpoint that selects a zero-length connection ID during the handshake cannot issue a new
 // connection ID."
 func (x *connIDs) issue(c *Conn) {
-	for x.length > 0 && int64(len(x.local)) < min(c.peer.ActiveConnIDLimit, maxLocalIDs) {
+	for x.length > 0 && x.current() < min(c.peer.ActiveConnIDLimit, maxLocalIDs) {
 		l := x.addLocal(c)
 		if l == nil {
 			return // the peer makes do with those it has
@@ -314,8 +317,9 @@ func (x *connIDs) handleRetire(c *Conn, seq int64, dst []byte) *TransportError {
 			next.send.set()
 		}
 		x.local = append(x.local[:i], x.local[i+1:]...)
-		c.events.push(Event{Kind: EventIDRetired, ID: l.id})
+		x.left.add(c, l.id)
 		x.issue(c)
+		x.renew(c)
 		break
 	}
 	return nil
@@ -332,6 +336,7 @@ func (x *connIDs) forgetOriginal(c *Conn) {
 // withdraw takes back all IDs and tokens.
 func (x *connIDs) withdraw(c *Conn) {
 	x.forgetOriginal(c)
+	x.left.drop(c, func(leftID) bool { return true })
 	for _, l := range x.local {
 		c.events.push(Event{Kind: EventIDRetired, ID: l.id})
 	}
@@ -373,7 +378,7 @@ func (x *connIDs) appendTo(d *datagram) bool {
 		if !l.send.isUnsent() {
 			continue
 		}
-		f := wire.NewConnectionID{Seq: l.seq, ID: l.id, ResetToken: x.resetKey.Token(l.id.Bytes())}
+		f := wire.NewConnectionID{Seq: l.seq, RetirePriorTo: min(x.priorTo, l.seq), ID: l.id, ResetToken: x.resetKey.Token(l.id.Bytes())}
 		if !d.appendFrame(wire.AppendNewConnectionID(d.scratch(), f)) {
 			return false
 		}

@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/godwit-net/godwit/internal/wire"
 )
@@ -156,11 +158,59 @@ func TestRetiredIDsAreReplaced(t *testing.T) {
 	x.dst = x.conn.ids.local[1].id
 	x.receive(wire.AppSpace, wire.AppendRetireConnectionID(nil, 0))
 	x.want("another ID takes its place", wire.AppSpace, "new_connection_id 2")
+	x.receive(wire.AppSpace, wire.AppendRetireConnectionID(nil, 0))
+	x.wantNothing("a repetition is ignored")
+	x.advance(10 * time.Second)
 	if e := x.wantEvent("the old one leads here no longer", EventIDRetired); e.ID != old {
 		t.Errorf("but %v", e.ID)
 	}
+}
+
+func TestAnIDThatIsGivenUpLeadsHereAWhile(t *testing.T) {
+	x := newExchange(t, true).handshake()
+	old := x.conn.ids.local[0].id
+	x.dst = x.conn.ids.local[1].id
 	x.receive(wire.AppSpace, wire.AppendRetireConnectionID(nil, 0))
-	x.wantNothing("a repetition is ignored")
+	x.ack(wire.AppSpace)
+	received := func() int64 {
+		before := x.conn.Stats().PacketsReceived
+		x.dst, old = old, x.dst
+		x.receive(wire.AppSpace, ping)
+		x.dst, old = old, x.dst
+		return x.conn.Stats().PacketsReceived - before
+	}
+	if received() != 1 {
+		t.Error("a late packet to it is dropped")
+	}
+	for x.conn.ids.left != nil {
+		if slices.ContainsFunc(x.events, func(e Event) bool { return e.Kind == EventIDRetired }) {
+			t.Fatal("it leads here no longer, as the events have it")
+		}
+		x.advanceToDeadline()
+	}
+	x.wantEvent("when its time is over, it leads here no longer", EventIDRetired)
+	if received() != 0 {
+		t.Error("a packet to it is taken when its time is over")
+	}
+	for seq := int64(1); seq < 100; seq++ {
+		x.dst = x.conn.ids.local[1].id
+		x.receive(wire.AppSpace, wire.AppendRetireConnectionID(nil, seq))
+	}
+	if n := len(x.conn.ids.left); x.conn.Err() != nil || n != maxLeftIDs {
+		t.Errorf("%d are kept: %v", n, x.conn.Err())
+	}
+	x.events = nil
+	x.conn.Close(x.now, 0, "")
+	x.advance(10 * time.Second)
+	gone := map[wire.ConnID]bool{}
+	for _, e := range x.events {
+		if e.Kind == EventIDRetired {
+			gone[e.ID] = true
+		}
+	}
+	if len(gone) != maxLeftIDs+len(x.conn.ids.local) {
+		t.Errorf("at the end %d are retired", len(gone))
+	}
 }
 
 func TestFaultsAboutConnectionIDs(t *testing.T) {

@@ -37,6 +37,10 @@ const (
 	maxLocalIDs  = 4
 	maxRemoteIDs = 4
 
+	// maxLeftIDs is how many of our connection IDs that the peer has given up still lead here, for three probe timeouts.
+	// TestAnIDThatIsGivenUpLeadsHereAWhile.
+	maxLeftIDs = 2 * maxLocalIDs
+
 	// maxRetiring is how many RETIRE_CONNECTION_ID frames may be unacknowledged before the connection is closed: a peer
 	// that feeds NEW_CONNECTION_ID faster than it acknowledges would fill our memory otherwise (RFC 9000, section
 	// 5.1.2 wants at least twice the active limit). TestRetirementIsBounded.

@@ -22,6 +22,7 @@ var floors = map[string]int{
 	"internal/h3":    1,
 	"congestion":     1,
 	"qlog":           1,
+	"quiclb":         1,
 
 	"internal/recovery":  2,
 	"internal/handshake": 2,

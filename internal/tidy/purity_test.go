@@ -12,7 +12,7 @@ import (
 // internal/handshake is not among them, because crypto/tls is not.
 var pure = []string{
 	"internal/instant", "internal/varint", "internal/rangeset", "fec",
-	"internal/wire", "internal/seal", "internal/qpack", "internal/h3", "congestion", "qlog",
+	"internal/wire", "internal/seal", "internal/qpack", "internal/h3", "congestion", "qlog", "quiclb",
 	"internal/recovery", "internal/engine",
 }
 
