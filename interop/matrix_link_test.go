@@ -71,7 +71,7 @@ func (c *cell) serverPorts() []uint16 {
 // listenAt picks a free port for a peer's server.
 func (c *cell) listenAt() (host, port string) {
 	c.server = netip.AddrPortFrom(c.loopback(), uint16(freePort(c.t)))
-	return c.loopback().String(), strconv.Itoa(int(c.server.Port()))
+	return c.loopback().String(), portOf(c.server)
 }
 
 // background starts a peer's server, which ends with the cell, and waits until it answers.
@@ -147,3 +147,5 @@ func lastLine(s string) string {
 	}
 	return last
 }
+
+func portOf(a netip.AddrPort) string { return strconv.Itoa(int(a.Port())) }

@@ -22,6 +22,8 @@ type matrixPeer struct {
 // matrixPeers are the columns of the table.
 var matrixPeers = []*matrixPeer{
 	quicGoPeer,
+	ngtcp2OpenSSLPeer,
+	ngtcp2GnuTLSPeer,
 }
 
 // has reports whether the peer takes the other role.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -183,4 +184,20 @@ func programVersion(p *peer, flag string) string {
 		}
 	}
 	return strings.TrimSpace(strings.SplitN(string(out), "\n", 2)[0])
+}
+
+// packageVersion is the version of the first of some Debian packages that is installed in the tree.
+func packageVersion(names ...string) string {
+	status, err := os.ReadFile(filepath.Join(tree(), "var/lib/dpkg/status"))
+	if err != nil {
+		return "not installed"
+	}
+	for _, name := range names {
+		_, entry, found := strings.Cut(string(status), "\nPackage: "+name+"\n")
+		entry, _, _ = strings.Cut(entry, "\n\n")
+		if _, version, ok := strings.Cut(entry, "\nVersion: "); found && ok {
+			return strings.SplitN(version, "\n", 2)[0]
+		}
+	}
+	return "?"
 }

@@ -32,6 +32,7 @@ var (
 	osslClient    = &peer{name: "ngtcp2's osslclient", path: "/usr/local/bin/osslclient", optional: true}
 	gtlsClient    = &peer{name: "ngtcp2's gtlsclient", path: "/usr/local/bin/gtlsclient", optional: true}
 	osslServer    = &peer{name: "ngtcp2's osslserver", path: "/usr/local/bin/osslserver", optional: true}
+	gtlsServer    = &peer{name: "ngtcp2's gtlsserver", path: "/usr/local/bin/gtlsserver", optional: true}
 	h2load        = &peer{name: "h2load with HTTP/3", path: "/usr/local/bin/h2load", optional: true, version: []string{"--version"}}
 )
 

@@ -59,6 +59,7 @@ func (h *Handshake) wrap(conf *tls.Config) *tls.Config {
 		h.scopeTickets(c)
 	} else {
 		h.wrapClient(c)
+		h.keepTime(c)
 		if c.ClientSessionCache != nil {
 			c.ClientSessionCache = sessionCache{c.ClientSessionCache, h}
 		}

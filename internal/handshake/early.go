@@ -59,6 +59,7 @@ func (h *Handshake) allowEarly(o *tls.QUICSessionTicketOptions) {
 // store puts a session that the server offers into the cache.
 func (h *Handshake) store(s *tls.SessionState) {
 	if h.early != nil && s.EarlyData {
+		s.Extra = append(s.Extra, h.arrived())
 		h.session = s
 		h.StoreAgain()
 		return
@@ -105,6 +106,7 @@ func (c sessions) Get(key string) (*tls.ClientSessionState, bool) {
 			c.ClientSessionCache.Put(key, cs)
 		}
 	}
+	c.h.lagFor(&ours)
 	cs, err = tls.NewResumptionState(ticket, &ours)
 	return cs, err == nil
 }

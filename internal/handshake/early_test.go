@@ -28,6 +28,13 @@ func newEarlyPair() *earlyPair {
 func (p *earlyPair) connect(t *testing.T) (client, server *side) {
 	t.Helper()
 	client, server = pair(t, p.client, p.server)
+	p.between(t, client, server)
+	return client, server
+}
+
+// between connects two sides and has the server issue a ticket.
+func (p *earlyPair) between(t *testing.T, client, server *side) {
+	t.Helper()
 	if p.offer {
 		client.EnableEarlyData(EarlyData{
 			Store:  func() ([]byte, bool) { return p.learns, true },
@@ -48,7 +55,6 @@ func (p *earlyPair) connect(t *testing.T) (client, server *side) {
 		t.Fatal(err)
 	}
 	run(t, client, server, whole)
-	return client, server
 }
 
 // early reports how 0-RTT went: what the client tried, and whether the server took it.

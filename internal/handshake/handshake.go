@@ -13,6 +13,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net/netip"
+	"time"
 )
 
 // Handshake is one side of one connection's TLS. Its methods are called by one goroutine at a time; after Start, Receive and
@@ -36,7 +37,10 @@ type Handshake struct {
 	err       *Error
 
 	early   *EarlyData        // nil: no 0-RTT
-	session *tls.SessionState // a client's newest, when it allows 0-RTT; never changed
+	session *tls.SessionState // a client's newest, when it allows 0-RTT; never changed once it is here
+
+	clock func() time.Time // a client's: the Config's
+	lag   time.Duration    // of what crypto/tls is told, until the handshake is complete; see ticket_age.go
 }
 
 // NewClient returns a client's Handshake. params is the encoding of our transport parameters. conf is honoured as it stands,
