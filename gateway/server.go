@@ -62,7 +62,7 @@ func (s *Server) Addr() *net.UDPAddr { return s.udp.Addr().(*net.UDPAddr) }
 
 // Serve serves until ctx is done, then refuses new connections, lets running requests end for the time of Config.Grace,
 // and closes what is left. A client that vanished delays it no longer than that. The error is nil, or why a socket
-// could not be served any more. The Server is closed when Serve returns.
+// could not be served any more. The Server is closed when Serve returns, and the last line of the log counts what there was.
 func (s *Server) Serve(ctx context.Context) error {
 	ended := make(chan error, 2)
 	go func() { ended <- s.h3.Serve(s.udp) }()
@@ -78,6 +78,7 @@ func (s *Server) Serve(ctx context.Context) error {
 		}
 	}
 	s.drain()
+	s.LogCounters("served")
 	return failed
 }
 

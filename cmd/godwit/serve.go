@@ -48,6 +48,8 @@ func serve(ctx context.Context, p process, args []string) error {
 	if err := s.Listen(); err != nil {
 		return err
 	}
+	stop := onCountersSignal(func() { s.LogCounters("so far") })
+	defer stop()
 	banner{conf: conf, addr: s.Addr(), cert: s.Certificate(), root: isRoot()}.print(p.stdout)
 	return s.Serve(ctx)
 }

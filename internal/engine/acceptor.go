@@ -20,7 +20,7 @@ const (
 // Verdict is what an Acceptor found.
 type Verdict struct {
 	Kind     VerdictKind
-	Reason   string // one of the DropX or AnswerX constants, or empty
+	Reason   string // one of the DropX or AnswerX constants; empty for Accept
 	Size     int
 	Incoming Incoming
 }
@@ -33,10 +33,12 @@ const (
 	DropNoID     = "no_conn_id"      // there is no connection ID for the answer
 )
 
-// Reasons for answering one, where they are counted.
+// Reasons for answering one, as they are counted.
 const (
-	AnswerRetry        = "retry"         // with a Retry packet
-	AnswerInvalidToken = "invalid_token" // with CONNECTION_CLOSE
+	AnswerRetry        = "retry"               // with a Retry packet
+	AnswerInvalidToken = "invalid_token"       // with CONNECTION_CLOSE
+	AnswerVersions     = "version_negotiation" // with what we speak
+	AnswerReset        = "stateless_reset"     // to a packet of a connection that is not here
 )
 
 // Incoming is a connection that a client wants, as its first datagram tells it.
@@ -106,7 +108,7 @@ func (a *Acceptor) negotiate(d Datagram, h wire.LongHeader, reply []byte, random
 		return Verdict{Reason: DropSmall}
 	}
 	b := wire.AppendVersionNegotiation(reply[:0], byte(random), h.SrcID, h.DstID, a.offered(random))
-	return Verdict{Kind: Reply, Size: len(b)}
+	return Verdict{Kind: Reply, Reason: AnswerVersions, Size: len(b)}
 }
 
 // offered is what a Version Negotiation packet lists: what we speak, and at either end of it a reserved version, so that
@@ -136,7 +138,7 @@ func (a *Acceptor) resetStateless(b, reply []byte, random uint64) Verdict {
 	out[0] = out[0]&0x3f | 0x40
 	token := a.ResetKey.Token(b[1 : 1+n])
 	copy(out[size-16:], token[:])
-	return Verdict{Kind: Reply, Size: size}
+	return Verdict{Kind: Reply, Reason: AnswerReset, Size: size}
 }
 
 // maxStatelessReset makes a reset as long as a short packet with little in it.
