@@ -18,10 +18,11 @@ import (
 
 // Conn is a QUIC connection. Its methods may be called by many goroutines at once.
 type Conn struct {
-	ep     *Endpoint
-	client bool
-	began  instant.Time
-	trace  *traceFile // nil: no qlog; set before the connection is published
+	ep       *Endpoint
+	client   bool
+	began    instant.Time
+	dialling destination // a client's; set before the connection is published
+	trace    *traceFile  // nil: no qlog; set before the connection is published
 
 	touched bool // of the endpoint's reader, which alone looks at it
 	member       // under ep.mu

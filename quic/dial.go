@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/godwit-net/godwit/internal/engine"
@@ -31,11 +32,19 @@ func (e *DialError) Error() string {
 		return fmt.Sprintf("quic: no answer from %v over UDP within %v: is HTTP/3 enabled there and UDP allowed?",
 			e.Remote, e.After.Round(100*time.Millisecond))
 	}
+	if errors.Is(e.Err, ErrRefused) {
+		return fmt.Sprintf("quic: nobody listens on UDP port %d of %v: the host refuses what is sent there", e.Remote.Port(), e.Remote.Addr())
+	}
 	return fmt.Sprintf("quic: dial %s (%v): %v", e.Addr, e.Remote, e.Err)
 }
 
 // Unwrap returns what went wrong.
 func (e *DialError) Unwrap() error { return e.Err }
+
+// Is reports ErrRefused as syscall.ECONNREFUSED too, as package net does.
+func (e *DialError) Is(target error) bool {
+	return target == syscall.ECONNREFUSED && errors.Is(e.Err, ErrRefused)
+}
 
 // Timeout reports whether time ran out, as net.Error wants it.
 func (e *DialError) Timeout() bool {
@@ -46,8 +55,9 @@ func (e *DialError) Timeout() bool {
 func (e *DialError) Temporary() bool { return e.Timeout() }
 
 // Dial opens a connection to addr, "host:port", from a socket of its own that is closed with the connection, and
-// returns when the handshake is done, or at once with Config.EarlyData when 0-RTT is possible. A host name may have several addresses: they are tried in turn, each for three
-// seconds at the most while others are left. When tlsConf.ServerName is empty the host of addr is used;
+// returns when the handshake is done, or at once with Config.EarlyData when 0-RTT is possible. A host name may have several
+// addresses: they are tried in turn, each for three seconds at the most while others are left, and less if the host says that
+// nobody listens there (on Linux; ErrRefused). When tlsConf.ServerName is empty the host of addr is used;
 // tlsConf.NextProtos must name at least one protocol. c may be nil. The error is a *DialError, or several joined, once
 // an address was tried; context, TLS and connection errors are found in it with errors.As and errors.Is.
 func Dial(ctx context.Context, addr string, tlsConf *tls.Config, c *Config) (*Conn, error) {
@@ -55,9 +65,9 @@ func Dial(ctx context.Context, addr string, tlsConf *tls.Config, c *Config) (*Co
 	if err != nil {
 		return nil, err
 	}
-	return dialEach(ctx, addr, tlsConf, func(ctx context.Context, remote netip.AddrPort, tlsConf *tls.Config) (*Conn, error) {
+	return dialEach(ctx, addr, tlsConf, func(ctx context.Context, to destination, tlsConf *tls.Config) (*Conn, error) {
 		any := netip.IPv6Unspecified()
-		if remote.Addr().Is4() {
+		if to.addr.Addr().Is4() {
 			any = netip.IPv4Unspecified()
 		}
 		e, err := newEndpoint(netip.AddrPortFrom(any, 0), nil, &conf)
@@ -65,7 +75,7 @@ func Dial(ctx context.Context, addr string, tlsConf *tls.Config, c *Config) (*Co
 			return nil, err
 		}
 		e.own = true
-		conn, err := e.dial(ctx, remote, tlsConf, &conf)
+		conn, err := e.dial(ctx, to, tlsConf, &conf)
 		if err != nil {
 			e.Close()
 		}
@@ -79,12 +89,18 @@ func (e *Endpoint) Dial(ctx context.Context, addr string, tlsConf *tls.Config, c
 	if err != nil {
 		return nil, err
 	}
-	return dialEach(ctx, addr, tlsConf, func(ctx context.Context, remote netip.AddrPort, tlsConf *tls.Config) (*Conn, error) {
-		return e.dial(ctx, remote, tlsConf, &conf)
+	return dialEach(ctx, addr, tlsConf, func(ctx context.Context, to destination, tlsConf *tls.Config) (*Conn, error) {
+		return e.dial(ctx, to, tlsConf, &conf)
 	})
 }
 
-type dialFunc func(ctx context.Context, remote netip.AddrPort, tlsConf *tls.Config) (*Conn, error)
+// destination is one address that Dial tries.
+type destination struct {
+	addr     netip.AddrPort
+	refusals int // how many flights may be refused there before it is given up
+}
+
+type dialFunc func(ctx context.Context, to destination, tlsConf *tls.Config) (*Conn, error)
 
 // dialEach resolves addr and tries its addresses in turn.
 func dialEach(ctx context.Context, addr string, tlsConf *tls.Config, dial dialFunc) (*Conn, error) {
@@ -100,13 +116,20 @@ func dialEach(ctx context.Context, addr string, tlsConf *tls.Config, dial dialFu
 		tlsConf.ServerName = host
 	}
 	tlsConf = raise(tlsConf)
+	return dialAddrs(ctx, addr, remotes, func(ctx context.Context, to destination) (*Conn, error) { return dial(ctx, to, tlsConf) })
+}
+
+// dialAddrs tries the addresses of addr in turn.
+func dialAddrs(ctx context.Context, addr string, remotes []netip.AddrPort, dial func(context.Context, destination) (*Conn, error)) (*Conn, error) {
 	var failed []error
 	for i, remote := range remotes {
 		attempt, cancel := ctx, context.CancelFunc(func() {})
+		to := destination{addr: remote, refusals: refusals}
 		if i < len(remotes)-1 {
 			attempt, cancel = context.WithTimeout(ctx, attemptTimeout)
+			to.refusals = 1
 		}
-		conn, err := dial(attempt, remote, tlsConf)
+		conn, err := dial(attempt, to)
 		cancel()
 		if err == nil {
 			return conn, nil
@@ -151,18 +174,18 @@ func resolve(ctx context.Context, addr string) (host string, remotes []netip.Add
 
 // dial opens a connection to one address and waits for its handshake. When the server wants another version that we speak
 // too it begins anew with that one (RFC 9368, section 2.1), once: the second attempt follows no Version Negotiation packet.
-func (e *Endpoint) dial(ctx context.Context, remote netip.AddrPort, tlsConf *tls.Config, conf *Config) (*Conn, error) {
-	c, err := e.attempt(ctx, remote, tlsConf, conf, nil)
+func (e *Endpoint) dial(ctx context.Context, to destination, tlsConf *tls.Config, conf *Config) (*Conn, error) {
+	c, err := e.attempt(ctx, to, tlsConf, conf, nil)
 	var other *VersionError
 	if errors.As(err, &other) && other.Common != 0 {
-		return e.attempt(ctx, remote, tlsConf, conf, other)
+		return e.attempt(ctx, to, tlsConf, conf, other)
 	}
 	return c, err
 }
 
 // attempt opens a connection; after says how an earlier attempt ended, nil when there was none.
-func (e *Endpoint) attempt(ctx context.Context, remote netip.AddrPort, tlsConf *tls.Config, conf *Config, after *VersionError) (*Conn, error) {
-	began := clock()
+func (e *Endpoint) attempt(ctx context.Context, to destination, tlsConf *tls.Config, conf *Config, after *VersionError) (*Conn, error) {
+	began, remote := clock(), to.addr
 	fail := func(c *Conn, err error) error {
 		d := &DialError{Addr: remote.String(), Remote: remote, After: clock().Sub(began), Err: err}
 		if c != nil {
@@ -176,7 +199,7 @@ func (e *Endpoint) attempt(ctx context.Context, remote netip.AddrPort, tlsConf *
 	if err != nil {
 		return nil, fail(nil, err)
 	}
-	c := &Conn{ep: e, client: true, began: began}
+	c := &Conn{ep: e, client: true, began: began, dialling: to}
 	c.path = engine.Path{Local: netip.AddrPortFrom(local, e.sock.LocalAddr().Port()), Remote: remote}
 	if !e.add(c) {
 		return nil, ErrClosed

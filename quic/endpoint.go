@@ -38,10 +38,7 @@ type Endpoint struct {
 	demux engine.Demux[*Conn]
 	conns map[*Conn]struct{}
 
-	// Under mu: handshakes and the workers that drive them.
-	halfOpen int
-	jobs     []*Conn // each in it once
-	workers  int
+	handshakes // under mu
 
 	// Under mu: what Accept and Shutdown wait for.
 	backlog   []*Conn

@@ -22,7 +22,9 @@ func (e *Endpoint) addLocked(c *Conn) bool {
 	e.conns[c] = struct{}{}
 	c.handshaking, c.live = true, true
 	e.live++
-	if !c.client {
+	if c.client {
+		e.watch(c)
+	} else {
 		e.halfOpen++
 	}
 	return true
@@ -80,7 +82,9 @@ func (e *Endpoint) admitLocked(c *Conn) {
 		return
 	}
 	c.admitted = true
-	if !c.client {
+	if c.client {
+		e.unwatch(c)
+	} else {
 		e.halfOpen--
 	}
 	if !c.queued {

@@ -14,6 +14,14 @@ import (
 // parcel is a datagram that waits in an inbox; its payload is a copy.
 type parcel = engine.Datagram
 
+// handshakes is what an endpoint knows of those under way.
+type handshakes struct {
+	halfOpen int                // those that peers have begun
+	dials    map[*Conn]struct{} // those that we have
+	jobs     []*Conn            // what waits for a worker, each once
+	workers  int
+}
+
 // begin makes the connection of a first Initial packet, as far as the reader does: the core is made by a worker, since
 // deriving keys costs as well. It returns why not, or "".
 func (e *Endpoint) begin(now instant.Time, in engine.Incoming, d engine.Datagram) dropReason {

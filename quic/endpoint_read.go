@@ -45,6 +45,7 @@ func (e *Endpoint) read(s *socket, r *udp.Reader) {
 		e.batch.Lock()
 		e.receive(clock(), &in, msgs)
 		e.batch.Unlock()
+		e.refused(r.Refused())
 	}
 }
 

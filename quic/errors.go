@@ -27,6 +27,7 @@ type VersionError = engine.VersionError
 var (
 	ErrIdleTimeout      = engine.ErrIdleTimeout      // nothing was heard from the peer for the idle timeout
 	ErrHandshakeTimeout = engine.ErrHandshakeTimeout // the handshake was not done within Config.HandshakeTimeout
+	ErrRefused          = engine.ErrRefused          // Dial: the host says that nobody listens on that port (ICMP), on Linux
 	ErrStatelessReset   = engine.ErrStatelessReset   // the peer has lost its state, most likely in a restart
 
 	ErrNoDatagrams      = engine.ErrNoDatagrams      // the peer takes no datagrams

@@ -66,6 +66,10 @@ const (
 	firstEscape      = 100 * time.Millisecond
 	patienceOfEscape = 5 * time.Second
 
+	// refusals is how many flights of a Dial have to be refused (ICMP port unreachable) before it fails with ErrRefused, about a
+	// second after the first. While other addresses are left one is enough: nothing is lost if it was not the truth.
+	refusals = 2
+
 	// attemptTimeout is how long Dial tries an address while others are left. The last one gets what the context and
 	// Config.HandshakeTimeout leave.
 	attemptTimeout = 3 * time.Second

@@ -53,11 +53,11 @@ func ListenExit(addr string, c ExitConfig) (*Exit, error) {
 	}
 	var err error
 	x.endpoint, err = quic.Listen(addr, x.key.exitTLS(), &quic.Config{
-		MaxIdleTimeout:  idleTimeout,
-		Windows:         windows,
-		MaxStreams:      maxRequests,
-		Secret:          x.key.quicSecret(),
-		Logger:          x.log,
+		MaxIdleTimeout: idleTimeout,
+		Windows:        windows,
+		MaxStreams:     maxRequests,
+		Secret:         x.key.quicSecret(),
+		Logger:         x.log,
 	})
 	if err != nil {
 		return nil, err

@@ -162,6 +162,8 @@ func explainAttempt(addr string, err error) (told int, text string) {
 		return toldLittle, addr + " answers, but too slowly for a connection"
 	case errors.Is(err, context.Canceled):
 		return toldNothing, ""
+	case errors.Is(err, quic.ErrRefused):
+		return toldLittle, addr + " cannot be reached: nobody listens on that UDP port"
 	case dial:
 		return toldLittle, fmt.Sprintf("%s cannot be reached: %v", addr, e.Err)
 	}

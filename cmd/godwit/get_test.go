@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"regexp"
 	"strings"
 	"testing"
@@ -169,6 +170,26 @@ func TestGetSaysWhyItFailed(t *testing.T) {
 			t.Errorf("%s: %+v, want %q", c.name, got, c.want)
 		}
 	}
+}
+
+func TestGetSaysThatNobodyListens(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("this system does not tell which datagram was refused")
+	}
+	got := godwit("get", "https://"+closedPort(t))
+	if got.code != 1 || !strings.Contains(got.errors, ": nobody listens on UDP port ") || strings.Count(got.errors, "\n") != 1 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// closedPort is an address on which nobody listens.
+func closedPort(t *testing.T) string {
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	return c.LocalAddr().String()
 }
 
 // otherProtocol listens for QUIC connections that are not HTTP/3.

@@ -271,6 +271,8 @@ func closeTrigger(err error) string {
 		return "handshake_timeout"
 	case ErrStatelessReset:
 		return "stateless_reset"
+	case ErrRefused:
+		return "error" // the schema has no word of its own for it
 	}
 	return "version_mismatch"
 }

@@ -23,6 +23,7 @@ type handshakeState struct {
 	ended     instant.Time // when it was complete
 
 	doneFrame sentVal    // HANDSHAKE_DONE
+	refused   refusal    // what ICMP says of a client's first flights
 	token     []byte     // of a Retry packet or of an earlier connection, to be repeated in Initial packets
 	early     []Datagram // datagrams that came before their keys
 	replay    bool       // keys have come: take them again

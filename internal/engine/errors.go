@@ -82,6 +82,7 @@ func (e *VersionError) Error() string {
 var (
 	ErrIdleTimeout      = errors.New("quic: nothing was heard from the peer within the idle timeout")
 	ErrHandshakeTimeout = errors.New("quic: the handshake did not finish in time")
+	ErrRefused          = errors.New("quic: nobody listens on that UDP port")
 	ErrStatelessReset   = errors.New("quic: the peer lost its state and reset the connection")
 	ErrUnknownStream    = errors.New("quic: no such stream, or it has ended")
 	ErrStreamFinished   = errors.New("quic: write after the stream was finished")

@@ -30,4 +30,9 @@ const (
 	// maxReadErrors bounds how many errors in a row a Read takes for passing ones. Those that belong to an earlier send
 	// (ICMP) come one at a time; a socket that fails a hundred times without a datagram in between is broken.
 	maxReadErrors = 100
+
+	// maxRefusals is how many refused datagrams one Read takes note of, and maxQuote how many bytes of each: the rest stays in
+	// the kernel's queue until the next (TestRefusalsAreBounded).
+	maxRefusals = 16
+	maxQuote    = 64
 )

@@ -67,6 +67,8 @@ func (r *Reader) readBatch() ([]Message, error) {
 			if msgs := r.collect(); len(msgs) > 0 {
 				return msgs, nil
 			}
+		} else if len(r.refused) > 0 {
+			return nil, nil
 		} else if failed == maxReadErrors {
 			return nil, k.errno
 		}
@@ -84,17 +86,17 @@ func (r *Reader) receive(fd uintptr) bool {
 	}
 	for {
 		k.used, k.errno = recvmmsg(fd, k.hdrs)
-		switch k.errno {
-		case 0:
+		if k.errno == 0 {
 			return true
-		case syscall.EINTR:
-			continue
-		case syscall.EAGAIN:
-			k.used = 0
-			return false
 		}
 		k.used = 0
-		return true
+		if k.errno == syscall.EINTR {
+			continue
+		}
+		if r.s.kernel.watched.Load() {
+			r.takeRefusals(fd)
+		}
+		return k.errno != syscall.EAGAIN || len(r.refused) > 0
 	}
 }
 

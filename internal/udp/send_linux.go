@@ -23,6 +23,7 @@ type batch struct {
 	retry func(fd uintptr) bool // b.attempt until it does not say EAGAIN, made once
 	sent  int
 	errno syscall.Errno
+	tries int // of a call that failed for a reason that may be an earlier datagram's
 
 	// A kernel that refuses a GSO message with EINVAL may mean that it cannot split, or that the segments do not fit
 	// the interface. The datagrams up to trialEnd are sent as singles, and how the first fares decides: if it goes
@@ -68,7 +69,7 @@ func newBatch(s *Socket) *batch {
 func (s *Socket) sendBatches(msgs []Message) (int, error) {
 	b := s.kernel.batches.Get().(*batch)
 	defer b.release()
-	b.trial, b.trialEnd = false, cursor{}
+	b.trial, b.trialEnd, b.tries = false, cursor{}, 0
 	at := cursor{}
 	for at.msg < len(msgs) {
 		b.fill(msgs, at)
@@ -143,6 +144,11 @@ func (b *batch) put(m *Message, payload []byte, segment int) {
 // settle counts what the attempt came to and returns the cursor behind what is dealt with.
 func (b *batch) settle(at cursor, msgs []Message) cursor {
 	s, first := b.s, b.runs[0]
+	if b.errno != 0 && b.tries < maxRefusals && s.passing(b.errno) {
+		b.tries++
+		return at
+	}
+	b.tries = 0
 	if b.errno == 0 {
 		if b.trial && !first.segmented {
 			s.kernel.gso.Store(false)

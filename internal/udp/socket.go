@@ -96,10 +96,11 @@ func (s *Socket) Send(msgs []Message) (sent int, err error) {
 
 // Reader receives. It owns the memory that its messages lie in and is for one goroutine; a Socket may have several.
 type Reader struct {
-	s      *Socket
-	msgs   []Message
-	slab   []byte // portable path
-	kernel kernelReader
+	s       *Socket
+	msgs    []Message
+	slab    []byte // portable path
+	refused []Refusal
+	kernel  kernelReader
 }
 
 // NewReader returns a Reader with memory of its own.
@@ -110,14 +111,18 @@ func (s *Socket) NewReader() *Reader {
 }
 
 // Read waits for at least one message and returns what has arrived. The messages and their payloads are valid until the
-// next Read. Errors that belong to a datagram sent earlier, as ECONNREFUSED does, are not returned; after Close it
-// returns net.ErrClosed.
+// next Read. Errors that belong to a datagram sent earlier, as ECONNREFUSED does, are not returned, but with WatchRefusals it
+// returns for them as well, perhaps without a message; after Close it returns net.ErrClosed.
 func (r *Reader) Read() ([]Message, error) {
+	r.refused = r.refused[:0]
 	if r.s.got.RecvMmsg {
 		return r.readBatch()
 	}
 	return r.readPortably()
 }
+
+// Refused returns what the last Read has learned about datagrams that were refused. It is valid until the next one.
+func (r *Reader) Refused() []Refusal { return r.refused }
 
 // unmap turns an IPv4-mapped IPv6 address into the IPv4 address that it stands for.
 func unmap(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }

@@ -15,7 +15,8 @@ type kernel struct {
 	v6      bool        // of the family AF_INET6
 	gso     atomic.Bool // cleared when the kernel turns out not to split
 	send    func(fd uintptr, hdrs []mmsghdr) (int, syscall.Errno)
-	batches sync.Pool // of *batch
+	batches sync.Pool   // of *batch
+	watched atomic.Bool // WatchRefusals is on
 }
 
 // start makes the batched path ready.

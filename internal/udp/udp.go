@@ -70,6 +70,13 @@ type Message struct {
 	TooLong bool
 }
 
+// Refusal is an ICMP message that says that nobody listens where a datagram went. Anybody who knows or guesses the two
+// addresses can make one up.
+type Refusal struct {
+	Remote netip.AddrPort // where the datagram went
+	Quote  []byte         // how it began, as much as the ICMP message says of it, 64 bytes at the most; it may be nothing
+}
+
 // Datagrams returns how many datagrams m is.
 func (m *Message) Datagrams() int {
 	if m.Segment <= 0 || m.Segment >= len(m.Payload) {
