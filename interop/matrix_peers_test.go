@@ -24,6 +24,8 @@ var matrixPeers = []*matrixPeer{
 	quicGoPeer,
 	ngtcp2OpenSSLPeer,
 	ngtcp2GnuTLSPeer,
+	aioquicPeer,
+	curlPeer,
 }
 
 // has reports whether the peer takes the other role.
