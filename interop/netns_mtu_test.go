@@ -2,6 +2,7 @@ package interop
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -108,3 +109,92 @@ table inet mute {
 	}
 }
 `
+
+// Paths that become narrower under a transfer.
+func TestNamespacesLowerTheMTUUnderATransfer(t *testing.T) {
+	const size = 8 * MiB
+	for name, c := range map[string]struct {
+		server string
+		want   int
+		lower  func(a, r, b *host)
+		quiet  bool // the router says nothing
+		local  bool // the interface itself refuses
+	}{
+		"the server's own interface":         {"10.77.2.1", 1272, func(_, _, b *host) { b.ip("link set e0 mtu 1300") }, false, true},
+		"the server's own interface, IPv6":   {"fd77:2::1", 1252, func(_, _, b *host) { b.ip("link set e0 mtu 1300") }, false, true},
+		"a router, which says so":            {"10.77.2.1", 1272, func(_, r, _ *host) { r.ip("link set ra mtu 1300") }, false, false},
+		"a router, which does not say so":    {"10.77.2.1", 1272, func(_, r, _ *host) { r.ip("link set ra mtu 1300") }, true, false},
+		"a router, IPv6":                     {"fd77:2::1", 1252, func(_, r, _ *host) { r.ip("link set ra mtu 1300") }, false, false},
+		"a router, IPv6, which says nothing": {"fd77:2::1", 1252, func(_, r, _ *host) { r.ip("link set ra mtu 1300") }, true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, r, b := routed(t, 1500)
+			if c.quiet {
+				r.nft(withoutICMP)
+			}
+			b.rate("e0", 50)
+			addr := hostPort(c.server, 4433)
+			server := b.serveHere(order{Addr: addr})
+			client := a.dialFrom(order{Addr: addr})
+			cable := b.capture("e0")
+			client.do(order{Do: "get", Bytes: size})
+			client.passed(2 * MiB)
+			if n := server.conn().DatagramSize; n != 1452 {
+				t.Errorf("datagrams of %d bytes before, want 1452", n)
+			}
+			c.lower(a, r, b)
+			before := len(cable.sofar())
+			client.wantWhole(size)
+			after := server.stats()
+			conn := after.Conns[0]
+			near(t, "server", conn.DatagramSize, c.want)
+			if refused := after.Endpoint.DatagramsRefused; c.local != (refused > 0) {
+				t.Errorf("the system refused %d datagrams", refused)
+			}
+			if len(after.Conns) != 1 || conn.PathChanges != 0 || !strings.Contains(after.Features, ", GSO") {
+				t.Errorf("%d connections, %d path changes, %s", len(after.Conns), conn.PathChanges, after.Features)
+			}
+			frames := cable.stop()
+			sent := only(frames[before:], func(f frame) bool { return f.out })
+			t.Logf("%d datagrams refused, %d black holes, %d of %d packets lost", after.Endpoint.DatagramsRefused, conn.BlackHoles, conn.PacketsLost, conn.PacketsSent)
+			// What is still larger in the second half are probes: three at the most of each size.
+			if larger := only(sent[len(sent)/2:], func(f frame) bool { return f.size > c.want }); packets(larger) > 12 {
+				t.Errorf("still %d packets like %v at the end", packets(larger), larger[0])
+			}
+			wantWhole(t, frames)
+			wantNoFragments(t, a, r, b)
+		})
+	}
+}
+
+// The routes of both ends change to another interface with a smaller MTU; their addresses stay.
+func TestNamespacesChangeTheRouteUnderATransfer(t *testing.T) {
+	const size = 8 * MiB
+	a, b := two(t, 1500)
+	a.cable("e1", b, "e1", 1300)
+	for _, h := range []*host{a, b} {
+		h.rate("e0", 50)
+		h.rate("e1", 50)
+	}
+	a.ip("addr add 10.77.1.1/24 dev e1", "addr add 10.77.9.1/32 dev lo", "route add 10.77.9.2 via 10.77.0.2 src 10.77.9.1")
+	b.ip("addr add 10.77.1.2/24 dev e1", "addr add 10.77.9.2/32 dev lo", "route add 10.77.9.1 via 10.77.0.1 src 10.77.9.2")
+	server := b.serveHere(order{Addr: ":4433"})
+	client := a.dialFrom(order{Addr: "10.77.9.2:4433"})
+	client.do(order{Do: "get", Bytes: size})
+	client.passed(2 * MiB)
+	b.ip("route replace 10.77.9.1 via 10.77.1.1 src 10.77.9.2")
+	a.ip("route replace 10.77.9.2 via 10.77.1.2 src 10.77.9.1")
+	second := a.capture("e1")
+	client.wantWhole(size)
+	conn := server.conn()
+	near(t, "server", conn.DatagramSize, 1272)
+	if conn.PathChanges != 0 || conn.Remote != client.conn().Local {
+		t.Errorf("%d path changes; the client is %s and the server's peer %s", conn.PathChanges, client.conn().Local, conn.Remote)
+	}
+	frames := second.stop()
+	if n := packets(only(frames, func(f frame) bool { return !f.out })); n < 1000 {
+		t.Errorf("only %d packets came by the second cable", n)
+	}
+	wantWhole(t, frames)
+	wantNoFragments(t, a, b)
+}

@@ -52,6 +52,9 @@ func newNetwork(t *testing.T, names ...string) *network {
 		}
 		t.Cleanup(func() { ipTool.command("netns", "del", h.ns).Run() })
 		n.hosts[name] = h
+		for _, which := range []string{"all", "default"} { // of either family, as it is where nobody has set anything
+			h.set("net/ipv4/conf/"+which+"/rp_filter", "0")
+		}
 		h.set("net/ipv6/conf/default/accept_dad", "0")
 		h.set("net/ipv6/conf/default/accept_ra", "0")
 		h.set("net/ipv6/conf/default/router_solicitations", "0")

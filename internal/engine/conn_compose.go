@@ -37,7 +37,7 @@ func (c *Conn) Compose(now instant.Time, buf []byte) Transmit {
 	size := c.path.mtu.size
 	segment := size
 	for range maxSegments {
-		if len(buf)-t.Size < segment {
+		if len(buf)-t.Size < segment || t.Size > 0 && c.owesSmallProbe() {
 			break
 		}
 		n := c.composeDatagram(now, buf[t.Size:t.Size+segment], &t)
@@ -64,9 +64,7 @@ func (c *Conn) Compose(now instant.Time, buf []byte) Transmit {
 // described by t.
 func (c *Conn) composeDatagram(now instant.Time, buf []byte, t *Transmit) int {
 	limit := len(buf)
-	if c.ledger.ProbesOwed(wire.AppSpace) == 1 {
-		// Of the two packets that a probe timeout owes the second is small. On a path that has ceased to carry large ones it
-		// is the one that gets through, and the first, lost, says why.
+	if c.owesSmallProbe() {
 		limit = min(limit, minDatagramSize)
 	}
 	if !c.path.validated {
@@ -100,6 +98,14 @@ func (c *Conn) composeDatagram(now instant.Time, buf []byte, t *Transmit) int {
 	n := c.finish(now, d)
 	c.sent(n)
 	return n
+}
+
+// owesSmallProbe reports whether the next datagram is the second that a probe timeout owes, which is small. On a path that has
+// ceased to carry large ones it is the one that gets through, and the first, lost, says why. Hence it is never one of a run: a
+// router of the same kernel (a container's, a virtual machine's) has the run still in one piece, and drops all of it when its
+// segments are too large.
+func (c *Conn) owesSmallProbe() bool {
+	return c.ledger.ProbesOwed(wire.AppSpace) == 1 && c.path.mtu.size > minDatagramSize
 }
 
 // sent counts a datagram.

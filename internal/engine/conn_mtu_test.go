@@ -291,14 +291,17 @@ func TestWhatTheInterfaceRefusesIsBelievedAtOnce(t *testing.T) {
 	}
 }
 
-func TestTheSecondPacketOfAProbeTimeoutIsSmall(t *testing.T) {
+func TestTheSecondPacketOfAProbeTimeoutIsSmallAndGoesAlone(t *testing.T) {
 	x := newExchange(t, false).handshake()
 	x.pour(300_000)
 	x.conn.Write(x.now, x.open(), make([]byte, 50_000))
 	x.drain()
-	x.sizes = nil
+	x.sizes, x.runs = nil, nil
 	x.advanceToDeadline()
 	if want := []int{defaultMaxDatagramSize, minDatagramSize}; len(x.sizes) < 2 || !slices.Equal(x.sizes[:2], want) {
 		t.Errorf("datagrams of %v, want %v first", x.sizes, want)
+	}
+	if len(x.runs) < 2 || x.runs[0] != 1 || x.runs[1] != 1 {
+		t.Errorf("they left in runs of %v, want each alone", x.runs)
 	}
 }

@@ -26,6 +26,7 @@ type exchange struct {
 	story    []string // the conversation, printed when the test fails
 	queue    []sentFrame
 	sizes    []int    // of the datagrams sent
+	runs     []int    // how many datagrams each Compose wrote
 	paths    []Path   // and where they went
 	dsts     []string // and the connection IDs that they went to, those with short headers
 	marks    []uint8  // and how they were marked
@@ -190,7 +191,7 @@ func (x *exchange) handshake() *exchange {
 	}
 	x.ack(wire.AppSpace)
 	x.advance(100 * time.Millisecond)
-	x.queue, x.events, x.sizes, x.paths, x.dsts = nil, nil, nil, nil, nil
+	x.queue, x.events, x.sizes, x.runs, x.paths, x.dsts = nil, nil, nil, nil, nil, nil
 	return x
 }
 
@@ -329,6 +330,7 @@ func (x *exchange) drain() {
 		if t.Size == 0 {
 			break
 		}
+		x.runs = append(x.runs, (t.Size+t.Segment-1)/t.Segment)
 		for b := x.buf[:t.Size]; len(b) > 0; {
 			n := min(len(b), t.Segment)
 			x.sizes = append(x.sizes, n)
