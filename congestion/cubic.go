@@ -114,7 +114,7 @@ func (c *Cubic) growAvoidance(a Ack) {
 	acked := float64(a.Bytes)
 
 	// RFC 9438, section 4.3: "Once W_est has grown to reach the cwnd at the time of most recently setting ssthresh [...]
-	// the sender SHOULD set alpha_cubic to 1".
+	// the sender SHOULD set" alpha_cubic to 1.
 	alpha := cubicAlpha
 	if c.estimate >= c.prior {
 		alpha = 1

@@ -240,7 +240,7 @@ func TestTheDefaultBudgetFitsTheMemoryLimit(t *testing.T) {
 	}
 }
 
-// TestScarcityCostsClients0RTT: "A server MUST NOT reduce any limits or alter any values that might be violated by the client with
+// TestScarcityCostsClients0RTT: "the server MUST NOT reduce any limits or alter any values that might be violated by the client with
 // its 0-RTT data." (RFC 9000, section 7.4.1)
 func TestScarcityCostsClients0RTT(t *testing.T) {
 	conf := &Config{Windows: Windows{ReceiveBudget: 64 << 20}, Resumption: Resumption{EarlyData: true}, Logger: quiet()}

@@ -18,9 +18,9 @@ type quotation struct {
 type place struct{ rfc, section string }
 
 var (
-	// mention names a section. The RFC may have been named before.
+	// mention names a section. The RFC may have been named before, or a draft, which is not looked up.
 	mention = regexp.MustCompile(`(?:RFC (\d{4}), )?[Ss]ections? ([A-Z\d]+(?:\.\d+)*)`)
-	another = regexp.MustCompile(`RFC (\d{4})`)
+	another = regexp.MustCompile(`RFC (\d{4})|draft-[a-z\d-]+`)
 )
 
 // minWords is how many words make a quotation of what stands in quotation marks after the mention of a section.

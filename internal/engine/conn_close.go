@@ -67,8 +67,10 @@ type lifetime struct {
 	until instant.Time         // when the closing or draining period ends
 
 	announce bool // a CONNECTION_CLOSE is owed
+	told     bool // one was sent; those that follow are answers
 	heard    int  // datagrams received since we closed
 	answerAt int  // the next one is answered when so many were heard
+	room     int  // how many bytes may still be sent in answer
 }
 
 // Close ends the connection with an application's code and a reason phrase of at most 512 bytes.
@@ -191,9 +193,12 @@ func (c *Conn) retireAll() {
 //
 // RFC 9000, section 10.2.1: "An endpoint SHOULD limit the rate at which it generates packets in the closing state. For
 // instance, an endpoint could wait for a progressively increasing number of received packets or amount of time before
-// responding to received packets."
-func (c *Conn) receiveClosing() {
+// responding to received packets." And, as packets that may not be the peer's are not told from those that are: "To avoid being
+// used for an amplification attack, such endpoints MUST limit the cumulative size of packets it sends to three times the
+// cumulative size of the packets that are received and attributed to the connection."
+func (c *Conn) receiveClosing(size int) {
 	c.life.heard++
+	c.life.room += 3 * size
 	if c.life.heard >= c.life.answerAt {
 		c.life.answerAt *= 2
 		c.life.heard = 0
@@ -207,7 +212,10 @@ func (c *Conn) composeClose(now instant.Time, buf []byte) Transmit {
 	if !c.path.validated {
 		limit = min(limit, int(c.path.allowance()))
 	}
-	if !c.life.announce {
+	if c.life.told {
+		limit = min(limit, c.life.room)
+	}
+	if whole := !c.server && c.spaces[wire.InitialSpace].write != nil; !c.life.announce || whole && limit < minDatagramSize {
 		return Transmit{}
 	}
 	reason := maxCloseReason
@@ -238,7 +246,11 @@ func (c *Conn) composeClose(now instant.Time, buf []byte) Transmit {
 	t := Transmit{Path: c.path.Path, Size: c.finish(now, d)}
 	t.Segment = t.Size
 	c.sent(t.Size)
+	if c.life.told {
+		c.life.room -= t.Size
+	}
 	c.life.announce = t.Size == 0 // the amplification limit may allow it later
+	c.life.told = c.life.told || !c.life.announce
 	return t
 }
 

@@ -243,7 +243,7 @@ func TestAReplayedFlightIsNotProcessed(t *testing.T) {
 }
 
 func TestEarlyDataIsLostAndSentAgain(t *testing.T) {
-	// Rules: 9000:17.2.3/1
+	// Rules: 9000:17.2.3/1, 9000:17.2.3/2
 	w := newEarlyWorld(t)
 	w.visit()
 	p := w.dial()

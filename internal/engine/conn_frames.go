@@ -56,7 +56,10 @@ func (c *Conn) handleFrames(now instant.Time, d Datagram, p *opened) *TransportE
 	p.probing = true
 	for b := p.payload; len(b) > 0; {
 		typ := uint64(b[0])
-		if typ&^1 == wire.FrameDatagram && p.space == wire.AppSpace {
+		if typ&^1 == wire.FrameDatagram {
+			if p.space != wire.AppSpace {
+				return misplaced(p, typ)
+			}
 			data, n := wire.ConsumeDatagram(b)
 			if n <= 0 {
 				return violation(wire.FrameEncodingError, typ, "malformed datagram frame")
@@ -77,9 +80,7 @@ func (c *Conn) handleFrames(now instant.Time, d Datagram, p *opened) *TransportE
 			continue
 		}
 		if framePackets[typ]&framesIn(p) == 0 {
-			// RFC 9000, section 12.4: "An endpoint MUST treat receipt of a frame in a packet type that is not permitted as a
-			// connection error of type PROTOCOL_VIOLATION."
-			return violation(wire.ProtocolViolation, typ, wire.FrameName(typ)+" frame in a packet of type "+p.typ.String())
+			return misplaced(p, typ)
 		}
 		n, err := c.handleFrame(now, d, p, typ, b)
 		switch {
@@ -93,6 +94,14 @@ func (c *Conn) handleFrames(now instant.Time, d Datagram, p *opened) *TransportE
 		b = b[n:]
 	}
 	return nil
+}
+
+// misplaced says that a frame is in a packet that it may not be in.
+//
+// RFC 9000, section 12.4: "An endpoint MUST treat receipt of a frame in a packet type that is not permitted as a connection
+// error of type PROTOCOL_VIOLATION."
+func misplaced(p *opened, typ uint64) *TransportError {
+	return violation(wire.ProtocolViolation, typ, wire.FrameName(typ)+" frame in a packet of type "+p.typ.String())
 }
 
 // handleFrame handles the frame at the front of b and returns its length, which is not positive when it is malformed.
@@ -123,7 +132,7 @@ func (c *Conn) handleFrame(now instant.Time, d Datagram, p *opened, typ uint64, 
 	case wire.FramePathChallenge:
 		data, n := wire.ConsumePathChallenge(b)
 		if n > 0 {
-			c.path.handleChallenge(d, data)
+			c.path.handleChallenge(c, d, data)
 		}
 		return n, nil
 	case wire.FramePathResponse:

@@ -26,6 +26,7 @@ func (g *counting) Generate(id []byte) {
 }
 
 func TestConnectionIDsHaveTheLengthOfTheirGenerator(t *testing.T) {
+	// Rules: 9000:19.15/2
 	preferred := netip.MustParseAddrPort("192.0.2.3:444")
 	for _, client := range []int{0, 1, 4, 20} {
 		for _, server := range []int{1, 7, 20} {
@@ -61,6 +62,7 @@ func TestConnectionIDsHaveTheLengthOfTheirGenerator(t *testing.T) {
 }
 
 func TestAnEmptyIDIsNotRetired(t *testing.T) {
+	// Rules: 9000:19.16/3
 	// RFC 9000, section 19.16: "An endpoint that provides a zero-length connection ID MUST treat receipt of a
 	// RETIRE_CONNECTION_ID frame as a connection error of type PROTOCOL_VIOLATION."
 	x := newExchange(t, false, withConfig(func(c *Config) { c.IDs = lengthy(0) })).handshake()
@@ -127,6 +129,7 @@ func TestTheLastIDIsNotGivenUpWithoutAnother(t *testing.T) {
 }
 
 func TestARetryAsksForAnotherIDThanTheClients(t *testing.T) {
+	// Rules: 9000:17.2.5.1/1
 	a := Acceptor{Server: true, Tokens: testTokens, Validation: ValidateAlways, IDs: lengthy(8)}
 	reply := make([]byte, 1200)
 	ask := func(dst string, random uint64) (string, Verdict) {
@@ -150,6 +153,7 @@ func (c constant) Len() int           { return len(c) }
 func (c constant) Generate(id []byte) { copy(id, c) }
 
 func TestResetTokensAreOfTheWholeID(t *testing.T) {
+	// Rules: 9000:10.3.2/2
 	for _, n := range []int{1, 8, 18, 20} {
 		a := Acceptor{Server: true, IDs: lengthy(n), ResetKey: [32]byte{4}}
 		payload := append([]byte{0x40}, bytes.Repeat([]byte{9}, 100)...)

@@ -108,7 +108,7 @@ func TestTwoKeyUpdatesWithoutAnAnswerAreAnError(t *testing.T) {
 }
 
 func TestOurOwnKeyUpdate(t *testing.T) {
-	// Rules: 9001:6.1/2, 9001:6.1/3, 9001:6.5/1
+	// Rules: 9001:6.1/2, 9001:6.1/3, 9001:6.4/1, 9001:6.5/1
 	for _, server := range []bool{false, true} {
 		ownKeyUpdate(t, server, keyUpdateEvery)
 	}
@@ -256,7 +256,7 @@ func TestAForgedKeyPhaseUpdatesNothing(t *testing.T) {
 }
 
 func TestTLSKeyUpdateIsAnError(t *testing.T) {
-	// Rules: 9001:6/2
+	// Rules: 9001:4.8/1, 9001:6/2
 	// RFC 9001, section 6: "Endpoints MUST treat the receipt of a TLS KeyUpdate message as a connection error of type
 	// 0x010a".
 	x := newExchange(t, false).handshake()

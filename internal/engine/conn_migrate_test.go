@@ -341,7 +341,7 @@ func TestThePreferredAddressIsFollowed(t *testing.T) {
 }
 
 func TestAPreferredAddressIsOffered(t *testing.T) {
-	// Rules: 9000:9.6.2/2, 9000:9.6.2/3
+	// Rules: 9000:9.6.2/3
 	preferred := netip.MustParseAddrPort("192.0.2.3:444")
 	x := newExchange(t, true, withConfig(func(c *Config) { c.PreferredV4 = preferred })).handshake()
 	a := x.learned.PreferredAddress

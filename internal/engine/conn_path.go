@@ -25,10 +25,7 @@ type pathState struct {
 	previous Path       // the path to return to when it fails
 	recall   bool       // the peer is to be asked whether it still is there
 
-	answer     [8]byte // of the PATH_RESPONSE that is owed; a newer challenge replaces an older one
-	answerPath Path
-	answerRoom int // bytes that may be sent there in answer
-	answerDue  bool
+	answers answerQueue
 
 	ahead ahead     // a server
 	move  migration // a client
@@ -73,7 +70,7 @@ const minChallenge = 64
 
 // owes reports whether appendTo would append anything.
 func (p *pathState) owes() bool {
-	return p.check.state.isUnsent() || p.answerDue && samePath(p.answerPath, p.Path)
+	return p.check.state.isUnsent() || p.answers.owes(p.Path)
 }
 
 // knows reports whether a client takes packets from an address: its server's, where it was before it preferred another, or
@@ -92,9 +89,8 @@ func (p *pathState) credit(c *Conn, now instant.Time, from Path, size int) {
 }
 
 // handleChallenge takes a PATH_CHALLENGE in a datagram d: its answer goes back where it came from.
-func (p *pathState) handleChallenge(d Datagram, data [8]byte) {
-	p.answer, p.answerPath, p.answerDue = data, d.Path, true
-	p.answerRoom = 3 * len(d.Payload)
+func (p *pathState) handleChallenge(c *Conn, d Datagram, data [8]byte) {
+	p.answers.push(owedAnswer{data: data, path: d.Path, room: 3 * len(d.Payload), from: c.stats.DatagramsReceived})
 }
 
 // handleResponse takes a PATH_RESPONSE.
@@ -211,7 +207,7 @@ func (p *pathState) revert(c *Conn, now instant.Time) {
 
 // composeProbe writes what goes another way than everything else: an answer to a probe, a challenge.
 func (p *pathState) composeProbe(c *Conn, now instant.Time, buf []byte) (Transmit, bool) {
-	answers := p.answerDue && !samePath(p.answerPath, p.Path)
+	to, room, answers := p.answers.elsewhere(p.Path)
 	if !answers && !p.move.check.state.isUnsent() || c.spaces[wire.AppSpace].write == nil {
 		return Transmit{}, false
 	}
@@ -221,22 +217,22 @@ func (p *pathState) composeProbe(c *Conn, now instant.Time, buf []byte) (Transmi
 	d := &c.draft
 	// RFC 9000, section 8.2.2: "an endpoint MUST NOT expand the datagram containing the PATH_RESPONSE if the resulting data
 	// exceeds the anti-amplification limit."
-	d.begin(buf, min(len(buf), minDatagramSize, p.answerRoom))
-	c.ids.sendBy(c, d, p.answerPath)
-	if !c.openPacket(d, wire.AppSpace) || !p.appendAnswer(d) {
-		p.answerDue = false // what came was so small that an answer would be amplification
+	d.begin(buf, min(len(buf), minDatagramSize, room))
+	c.ids.sendBy(c, d, to)
+	if !c.openPacket(d, wire.AppSpace) || !p.answers.appendTo(d, to) && !d.elicits() {
+		p.answers.drop(to) // what came was so small that an answer would be amplification
 		return Transmit{}, false
 	}
-	if c.server && c.shake.confirmed && !samePath(p.answerPath, p.previous) {
-		if !samePath(p.answerPath, p.ahead.path) {
-			p.ahead = ahead{path: p.answerPath}
+	if c.server && c.shake.confirmed && !samePath(to, p.previous) {
+		if !samePath(to, p.ahead.path) {
+			p.ahead = ahead{path: to}
 			c.retireIDs()
 		}
 		if !p.ahead.validated {
 			p.ahead.check.appendTo(c, now, d)
 		}
 	}
-	return c.finishProbe(now, d, p.answerPath), true
+	return c.finishProbe(now, d, to), true
 }
 
 // composeRecall writes a challenge to the path that the connection has left. A peer that is still there answers with more
@@ -273,12 +269,6 @@ func (c *Conn) finishProbe(now instant.Time, d *datagram, to Path) Transmit {
 	return Transmit{Path: to, Size: n, Segment: n}
 }
 
-func (p *pathState) appendAnswer(d *datagram) bool {
-	p.answerDue = false
-	d.addFact(recovery.Fact{Kind: factPath})
-	return d.appendFrame(wire.AppendPathResponse(d.scratch(), p.answer))
-}
-
 // appendTo appends what is owed on the path in use; false: it did not all fit.
 func (p *pathState) appendTo(c *Conn, d *datagram) bool {
 	if p.check.state.isUnsent() {
@@ -287,8 +277,5 @@ func (p *pathState) appendTo(c *Conn, d *datagram) bool {
 		}
 		d.addFact(recovery.Fact{Kind: factPath})
 	}
-	if p.answerDue && samePath(p.answerPath, p.Path) {
-		return p.appendAnswer(d)
-	}
-	return true
+	return p.answers.appendTo(d, p.Path)
 }

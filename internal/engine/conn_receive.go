@@ -19,7 +19,7 @@ func (c *Conn) Receive(now instant.Time, d Datagram) {
 	switch c.life.state {
 	case lifeOpen:
 	case lifeClosing:
-		c.receiveClosing()
+		c.receiveClosing(len(d.Payload))
 		return
 	default:
 		return
@@ -49,7 +49,11 @@ func (c *Conn) receivePackets(now instant.Time, d Datagram) {
 		}
 		var n int
 		if wire.IsLong(rest[0]) {
+			dropped := c.stats.PacketsDropped
 			n = c.receiveLong(now, d, rest)
+			if len(rest) == len(d.Payload) && c.stats.PacketsDropped > dropped && c.receiveStatelessReset(now, rest) {
+				return
+			}
 		} else {
 			c.receiveShort(now, d, rest)
 			n = len(rest)
@@ -288,7 +292,9 @@ func (c *Conn) replayEarly(now instant.Time) {
 // receiveStatelessReset reports whether the datagram is the peer's stateless reset, and acts on it.
 //
 // RFC 9000, section 10.3.1: "If the last 16 bytes of the datagram are identical in value to a stateless reset token, the
-// endpoint MUST enter the draining period and not send any further packets on this connection."
+// endpoint MUST enter the draining period and not send any further packets on this connection." Section 10.3: "However,
+// endpoints MUST treat any packet ending in a valid stateless reset token as a Stateless Reset, as other QUIC versions might
+// allow the use of a long header."
 func (c *Conn) receiveStatelessReset(now instant.Time, b []byte) bool {
 	if len(b) < minStatelessReset || !c.ids.isResetToken(b[len(b)-16:]) {
 		return false

@@ -70,7 +70,7 @@ func TestAServerWithoutAKeyGivesNoTokens(t *testing.T) {
 }
 
 func TestTheNewestTokenIsForTheNextConnection(t *testing.T) {
-	// Rules: 9000:8.1.3/1
+	// Rules: 9000:8.1.3/1, 9001:9.2/2
 	x := newExchange(t, false).handshake()
 	if x.conn.TakeToken() != nil {
 		t.Error("there is one before any was given")

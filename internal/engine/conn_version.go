@@ -198,6 +198,10 @@ func (c *Conn) checkVersion(info wire.VersionInfo) (problem string) {
 	case info.Chosen != v.current:
 		// "clients MUST validate that the server's Chosen Version is equal to the Negotiated Version"
 		return "the server's chosen version is not that of its packets"
+	case reacted && len(info.Available) == 0:
+		// "In particular, if the client reacted to a Version Negotiation packet and the server's Available Versions field is
+		// empty, the client MUST close the connection with a version negotiation error."
+		return "after a Version Negotiation packet the server says nothing of its versions"
 	case reacted && selectVersion(c.config.Versions, append(info.Available, info.Chosen)) != v.original:
 		// "The Available Versions field is validated by confirming that the client would have attempted the same version with
 		// knowledge of the versions the server supports."

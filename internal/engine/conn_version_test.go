@@ -184,7 +184,9 @@ func TestClientChecksTheServersVersionInformation(t *testing.T) {
 		{"it chose what was not offered", []option{withVersions(v1), withInfo(v2, v1, v2)}, v1, false},
 		{"a Version Negotiation packet hid our first choice", []option{after([]uint32{v1, v2}, v2), withInfo(v2, v1, v2)}, v2, false},
 		{"it was genuine", []option{after([]uint32{v1, v2}, v2), withInfo(v2, v2)}, v2, true},
-		{"it was genuine and the server is about to give version 2 up", []option{after([]uint32{v1, v2}, v2), withInfo(v2)}, v2, true},
+		{"it was genuine and the server is about to give version 2 up", []option{after([]uint32{v1, v2}, v2), withInfo(v2, 0xfaceb00c)}, v2, true},
+		// Rules: 9368:4/16
+		{"it may have been genuine, but the server names no version that it offers", []option{after([]uint32{v1, v2}, v2), withInfo(v2)}, v2, false},
 		{"after a Version Negotiation packet nothing is said", []option{after([]uint32{v1, v2}, v2)}, v2, false},
 		// RFC 9368, section 8.
 		{"but version 1 needs to say nothing", []option{after([]uint32{v2, v1}, v1)}, v1, true},
@@ -277,6 +279,7 @@ func TestRetryIsOfTheOriginalVersion(t *testing.T) {
 }
 
 func TestEveryPairOfVersionsConnects(t *testing.T) {
+	// Rules: 9369:3/1
 	lists := [][]uint32{nil, {v1}, {v2}, {v1, v2}, {v2, v1}}
 	for _, ours := range lists {
 		for _, theirs := range lists {

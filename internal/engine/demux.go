@@ -56,9 +56,9 @@ func (m *Demux[H]) Find(payload []byte) (h H, ok bool) {
 	return h, ok
 }
 
-// FindReset returns whose stateless reset a datagram is that Find knows nothing of.
+// FindReset returns whose stateless reset a datagram is that Find knows nothing of, whatever it looks like.
 func (m *Demux[H]) FindReset(payload []byte) (h H, ok bool) {
-	if len(payload) < minStatelessReset || wire.IsLong(payload[0]) {
+	if len(payload) < minStatelessReset {
 		return h, false
 	}
 	h, ok = m.byToken[[16]byte(payload[len(payload)-16:])]

@@ -54,6 +54,10 @@ const (
 	// hardly more are sent before a path is given up. TestEveryChallengeIsAnother.
 	maxChallenges = 8
 
+	// maxAnswers is how many PATH_CHALLENGE frames may wait for their answers, the newest: a batch of datagrams holds one of each
+	// path that a peer probes, and a flood of them must not be answered by one. TestAnswersThatAreOwedAreBounded.
+	maxAnswers = 4
+
 	// maxStreamRanges is how many separate ranges of one stream may wait for the bytes between them. A window of
 	// one-byte islands would cost more in bookkeeping than the window itself. TestStreamIslandsAreBounded.
 	maxStreamRanges = 1024

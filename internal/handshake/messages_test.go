@@ -13,6 +13,7 @@ func message(typ byte, body ...byte) []byte {
 }
 
 func TestMessagesAfterTheHandshakeAreRefused(t *testing.T) {
+	// Rules: 9001:4.4/3, 9001:6/2
 	for _, c := range []struct {
 		name      string
 		toServer  bool

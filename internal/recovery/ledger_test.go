@@ -22,7 +22,7 @@ var transcripts = []struct {
 		41ms  ack app 0-3          | acked 2
 		41ms  check flight 0`},
 
-	// Rules: 9002:6.1.1/1, 9002:6.1.1/2, 9002:6.1.2/1, 9002:6.1.2/3, 9002:6.1.2/4, 9002:7.3.1/1
+	// Rules: 9002:6.1.1/1, 9002:6.1.1/2, 9002:6.1.2/1, 9002:6.1.2/3, 9002:6.1.2/4, 9002:6.2.1/6, 9002:7.3.1/1
 	{"three later packets make a packet lost", Config{Server: true}, `
 		0ms   send app 4
 		40ms  ack app 2-3          | acked 2-3, lost 0, congestion 1200
@@ -33,12 +33,21 @@ var transcripts = []struct {
 		45ms  check deadline never
 		45ms  check flight 0`},
 
-	// Rules: 9000:13.3/7
+	// Rules: 9000:13.3/7, 9002:7.4/1
 	{"many losses are reported at once", Config{Server: true}, `
 		0ms   send app 100
 		40ms  ack app 99,50        | acked 50, acked 99, lost 0-49, lost 51-96, congestion 115200
 		45ms  expire               | lost 97-98, congestion 2400
 		45ms  check flight 0`},
+
+	// Rules: 9002:6.2.1/1
+	{"a probe timeout is at least the timer granularity", Config{}, `
+		0ms   send initial 1
+		1us   ack initial 0        | acked 0
+		1us   send initial 1
+		2us   ack initial 1        | acked 1
+		2us   send initial 1
+		2us   check deadline 1.003ms`},
 
 	// Rules: 9002:6.1.2/2, 9002:6.1.2/5
 	{"time threshold is at least the timer granularity", Config{Server: true}, `
@@ -232,6 +241,17 @@ var transcripts = []struct {
 		9759ms   ack app 7         | acked 7, lost 3-5, congestion 3600
 		9760ms   send app 1
 		10419ms  ack app 9         | acked 9, lost 6, lost 8, persistent`},
+
+	// Rules: 9002:7.6.2/1
+	{"only packets that are to be acknowledged establish persistent congestion", Config{Server: true}, `
+		0ms      confirm
+		0ms      send app 1
+		659ms    ack app 0         | acked 0
+		1000ms   note app
+		2000ms   send app 2
+		9000ms   note app
+		12000ms  send app 1
+		12659ms  ack app 5         | acked 5, lost 1-4, congestion 2400`},
 
 	// Rules: 9002:7.6.2/2
 	{"packets sent before the first sample cannot establish persistent congestion", Config{Server: true}, `

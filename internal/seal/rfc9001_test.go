@@ -98,6 +98,7 @@ const a2Packet = `
    e221af44860018ab0856972e194cd934`
 
 func TestInitialKeysAreThoseOfAppendixA1(t *testing.T) {
+	// Rules: 9001:5.2/2
 	initial := hmacSHA256(version1.salt, unhex(t, a1DstID))
 	equal(t, "initial_secret", initial[:], unhex(t, "7db5df06e7a69e432496adedb0085192 3595221596ae2ae9fb8115c1e9ed0a44"))
 	client, server := Initial(unhex(t, a1DstID))

@@ -132,6 +132,7 @@ func TestKeyUpdateChangesTheAEADAndKeepsHeaderProtection(t *testing.T) {
 }
 
 func TestNewRefusesUnknownSuitesAndWrongSecrets(t *testing.T) {
+	// Rules: 9001:5.3/1
 	for _, c := range []struct {
 		suite  uint16
 		secret int

@@ -61,6 +61,31 @@ func TestRetryTokensAreGoodForOneConnectionAttempt(t *testing.T) {
 	}
 }
 
+func TestTokensTellNothingAndAreNeverTheSame(t *testing.T) {
+	// Rules: 9000:8.1.3/4, 9000:8.1.3/5, 9000:8.1.4/1
+	k := TokenKey{1}
+	seen := map[string]bool{}
+	address := tokenClient.Addr().AsSlice()
+	for random := range uint64(100) {
+		token := k.NewToken(tokenNoon, tokenClient.Addr(), random<<32)
+		nonce := TokenNonce(token)
+		if seen[string(token)] || seen[string(nonce[:])] {
+			t.Fatalf("token %d was made before", random)
+		}
+		seen[string(token)], seen[string(nonce[:])] = true, true
+		if bytes.Contains(token, address) {
+			t.Errorf("token %x shows the address", token)
+		}
+		for i := range token {
+			forged := bytes.Clone(token)
+			forged[i] ^= 1
+			if k.OpenNewToken(tokenNoon, forged, tokenClient.Addr()) {
+				t.Fatalf("with another byte %d it is good too", i)
+			}
+		}
+	}
+}
+
 func TestNewTokensAreGoodForAnAddress(t *testing.T) {
 	// Rules: 9000:8.1.3/3, 9000:8.1.4/2, 9000:8.1.4/4
 	k := TokenKey{1}
