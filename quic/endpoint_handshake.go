@@ -22,8 +22,8 @@ type handshakes struct {
 	workers  int
 }
 
-// begin makes the connection of a first Initial packet, as far as the reader does: the core is made by a worker, since
-// deriving keys costs as well. It returns why not, or "".
+// begin makes the connection of a first Initial packet, which is authentic, as far as the reader does: the core is made by a
+// worker, since that costs as well. It returns why not, or "".
 func (e *Endpoint) begin(now instant.Time, in engine.Incoming, d engine.Datagram) dropReason {
 	e.mu.Lock()
 	defer e.mu.Unlock()

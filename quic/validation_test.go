@@ -69,6 +69,34 @@ func forged(i int) udp.Message {
 	return udp.Message{Payload: b, Remote: netip.AddrPortFrom(addr, 9)}
 }
 
+// Initial packets that are not authentic begin nothing, and do not stand in the way of those that are.
+func TestForgedInitialPacketsCostNoConnection(t *testing.T) {
+	const count = 1000
+	e := listen(t, nil)
+	for i := range count / 50 {
+		msgs := make([]udp.Message, 50)
+		for j := range msgs {
+			msgs[j] = forged(i*50 + j)
+			msgs[j].Payload[600+j] ^= 1
+		}
+		e.receive(clock(), &intake{sock: e.sock}, msgs)
+	}
+	s := e.Stats()
+	if s.Open != 0 || s.HandshakesFailed != 0 || s.Dropped[engine.DropForged] != count {
+		t.Errorf("%+v", s)
+	}
+	e.mu.Lock()
+	if e.halfOpen != 0 || len(e.conns) != 0 || e.demux.Len() != 0 || e.workers != 0 {
+		t.Errorf("%d handshakes, %d connections, %d IDs, %d workers", e.halfOpen, len(e.conns), e.demux.Len(), e.workers)
+	}
+	e.mu.Unlock()
+	genuine := forged(7) // and to the same ID
+	e.receive(clock(), &intake{sock: e.sock}, []udp.Message{genuine})
+	if n := e.Stats().Open; n != 1 {
+		t.Errorf("%d connections for an authentic packet", n)
+	}
+}
+
 // 10,000 Initial packets from addresses that nobody is at, each of which would begin a connection.
 func TestClientsProveTheirAddressInAFlood(t *testing.T) {
 	const attempts, batch = 10_000, 50

@@ -31,6 +31,7 @@ const (
 	DropSmall    = "too_small"       // an Initial or unknown version in a datagram that may not begin a connection
 	DropStranger = "unknown_conn_id" // a packet of a connection that is not here
 	DropNoID     = "no_conn_id"      // there is no connection ID for the answer
+	DropForged   = "not_authentic"   // an Initial packet that would begin a connection, and is not authentic
 )
 
 // Reasons for answering one, as they are counted.
@@ -51,6 +52,8 @@ type Incoming struct {
 	Validated bool        // a token has proved that the client is at its address
 	Retried   bool        // the token was a Retry packet's, and
 	Original  wire.ConnID // this the ID that the client chose before that
+
+	first opening // its first packet, which is authentic
 }
 
 // An Acceptor judges datagrams that belong to no connection: some begin one, some are answered without keeping any

@@ -28,7 +28,8 @@ func TestWhoMayConnect(t *testing.T) {
 		want     VerdictKind
 		reason   string
 	}{
-		{"an Initial packet", false, stranger(wire.PacketInitial, wire.Version1, "original", 1200), Accept, ""},
+		{"an Initial packet", false, firstInitial("original", "", true), Accept, ""},
+		{"one that is not authentic", false, stranger(wire.PacketInitial, wire.Version1, "original", 1200), Drop, DropForged},
 		{"in a small datagram", false, stranger(wire.PacketInitial, wire.Version1, "original", 1199), Drop, DropSmall},
 		{"to a short ID", false, stranger(wire.PacketInitial, wire.Version1, "origina", 1200), Drop, DropSmall},
 		{"without the fixed bit", false, func() []byte {
@@ -76,7 +77,7 @@ func TestVersionNegotiationSaysWhatWeSpeak(t *testing.T) {
 	if versions, _ = wire.ConsumeVersions(reply[:got.Size]); len(versions) != 2 || versions[1] != wire.Version2 {
 		t.Errorf("a server of version 2 alone lists %#x", versions)
 	}
-	got = v.Receive(1e9, Datagram{Payload: stranger(wire.PacketInitial, wire.Version2, "original", 1200)}, reply, 1<<40)
+	got = v.Receive(1e9, Datagram{Payload: firstInitialOf(wire.Version2, "original", "", true)}, reply, 1<<40)
 	if got.Kind != Accept || got.Incoming.Version != wire.Version2 {
 		t.Errorf("and does with version 2 %+v", got)
 	}

@@ -60,13 +60,20 @@ func (a *Acceptor) begin(now instant.Time, d Datagram, h wire.LongHeader, reply 
 	case seal.NewKind:
 		// RFC 9000, section 8.1.3: "If the token is invalid, then the server SHOULD proceed as if the client did not have a
 		// validated address, including potentially sending a Retry packet."
-		in.Validated = key.OpenNewToken(unix, h.Token, d.Path.Remote.Addr()) && a.spent.add(seal.TokenNonce(h.Token))
+		in.Validated = key.OpenNewToken(unix, h.Token, d.Path.Remote.Addr()) && !a.spent.has(seal.TokenNonce(h.Token))
 	}
 	if len(h.DstID) < minClientID && !in.Retried {
 		return Verdict{Reason: DropSmall} // an ID that we chose, for a Retry packet, may be shorter
 	}
 	if !in.Validated && a.mustValidate() {
 		return a.retry(unix, d, h, reply, random)
+	}
+	var ok bool
+	if in.first, ok = openFirst(d, h); !ok {
+		return Verdict{Reason: DropForged}
+	}
+	if in.Validated && !in.Retried {
+		a.spent.add(seal.TokenNonce(h.Token))
 	}
 	return Verdict{Kind: Accept, Incoming: in}
 }
@@ -93,14 +100,8 @@ func (a *Acceptor) retry(unix int64, d Datagram, h wire.LongHeader, reply []byte
 // Instead, the server SHOULD immediately close (Section 10.2) the connection with an INVALID_TOKEN error. Note that a server
 // has not established any state for the connection at this point and so does not enter the closing period."
 func (a *Acceptor) refuseToken(d Datagram, h wire.LongHeader, reply []byte) Verdict {
-	client, server := seal.Of(h.Version).Initial(h.DstID)
-	pkt := d.Payload[:h.Size]
-	truncated, pnLen, ok := client.Unprotect(pkt, h.PNOffset)
-	if ok {
-		_, ok = client.Open(pkt, h.PNOffset+pnLen, wire.DecodePacketNumber(-1, truncated, pnLen))
-	}
-	if !ok {
-		return Verdict{Reason: DropGarbage}
+	if _, ok := openFirst(d, h); !ok {
+		return Verdict{Reason: DropForged}
 	}
 	b, lengthAt := wire.AppendLongHeader(reply[:0], wire.LongHeader{
 		Type: wire.PacketInitial, Version: h.Version, DstID: h.SrcID, SrcID: h.DstID,
@@ -108,7 +109,7 @@ func (a *Acceptor) refuseToken(d Datagram, h wire.LongHeader, reply []byte) Verd
 	pnOffset := len(b) - 1
 	b = wire.AppendConnectionClose(b, wire.ConnectionClose{Code: uint64(wire.InvalidToken), Reason: []byte("the Retry token is not good")})
 	wire.SetLength(b, lengthAt, len(b)-pnOffset+seal.Overhead)
-	return Verdict{Kind: Reply, Reason: AnswerInvalidToken, Size: len(server.Seal(b, pnOffset, 1, 0))}
+	return Verdict{Kind: Reply, Reason: AnswerInvalidToken, Size: len(seal.Of(h.Version).ServerInitial(h.DstID).Seal(b, pnOffset, 1, 0))}
 }
 
 // spentTokens remembers the tokens of NEW_TOKEN frames that were shown, so that each proves an address but once.
@@ -119,11 +120,16 @@ func (a *Acceptor) refuseToken(d Datagram, h wire.LongHeader, reply []byte) Verd
 // second time is like none.
 type spentTokens struct{ young, old map[[16]byte]struct{} }
 
-// add notes a token; false: it was shown before.
-func (s *spentTokens) add(nonce [16]byte) bool {
+// has reports whether a token was shown before.
+func (s *spentTokens) has(nonce [16]byte) bool {
 	_, young := s.young[nonce]
 	_, old := s.old[nonce]
-	if young || old {
+	return young || old
+}
+
+// add notes a token; false: it was shown before.
+func (s *spentTokens) add(nonce [16]byte) bool {
+	if s.has(nonce) {
 		return false
 	}
 	if s.young == nil || len(s.young) >= maxSpentTokens {

@@ -15,8 +15,12 @@ var testTokens = Tokens{Key: seal.TokenKey{7}, Unix: 1_700_000_000}
 
 // firstInitial makes the datagram of a client at its very beginning, properly sealed.
 func firstInitial(dst, token string, fixed bool) []byte {
+	return firstInitialOf(wire.Version1, dst, token, fixed)
+}
+
+func firstInitialOf(version uint32, dst, token string, fixed bool) []byte {
 	b, at := wire.AppendLongHeader(nil, wire.LongHeader{
-		Type: wire.PacketInitial, Version: wire.Version1, DstID: []byte(dst), SrcID: []byte("source"), Token: []byte(token),
+		Type: wire.PacketInitial, Version: version, DstID: []byte(dst), SrcID: []byte("source"), Token: []byte(token),
 	}, 0, 1)
 	if !fixed {
 		b[0] &^= wire.FixedBit
@@ -24,7 +28,7 @@ func firstInitial(dst, token string, fixed bool) []byte {
 	off := len(b) - 1
 	b = append(b, make([]byte, wire.MinInitialSize-len(b)-seal.Overhead)...)
 	wire.SetLength(b, at, len(b)-off+seal.Overhead)
-	client, _ := seal.Initial([]byte(dst))
+	client := seal.Of(version).ClientInitial([]byte(dst))
 	return client.Seal(append(b, make([]byte, 16)...)[:len(b)], off, 1, 0)
 }
 
@@ -61,6 +65,8 @@ func TestWhoHasToProveTheirAddress(t *testing.T) {
 	_, lost := retried(t, &Acceptor{Server: true, Tokens: foreign}, now, from)
 	broken := firstInitial(src, token, true)
 	broken[len(broken)-1] ^= 1
+	unsealed := firstInitial("original", again, true)
+	unsealed[len(unsealed)-1] ^= 1
 	const many, few = MaxUnvalidated, MaxUnvalidated - 1
 	later := now + instant.Time(seal.RetryTokenLife*1e9)
 	for _, c := range []struct {
@@ -86,7 +92,8 @@ func TestWhoHasToProveTheirAddress(t *testing.T) {
 		{"not for another connection", ValidateAlways, 0, now, from, firstInitial("something", token, true), Reply, AnswerInvalidToken, false},
 		{"not when its time is over", ValidateAlways, 0, later, from, firstInitial(src, token, true), Reply, AnswerInvalidToken, false},
 		{"nor with one of a key that was lost", ValidateNever, 0, now, from, firstInitial(src, lost, true), Reply, AnswerInvalidToken, false},
-		{"a packet that is not authentic is not answered", ValidateAlways, 0, later, from, broken, Drop, DropGarbage, false},
+		{"a packet that is not authentic is not answered", ValidateAlways, 0, later, from, broken, Drop, DropForged, false},
+		{"a packet that is not authentic spends no token", ValidateNever, 0, now, otherPort, unsealed, Drop, DropForged, false},
 		{"a token of an earlier connection is good", ValidateAlways, 0, now, otherPort, firstInitial("original", again, true), Accept, "", true},
 		{"but once", ValidateAlways, 0, now, from, firstInitial("original", again, true), Reply, AnswerRetry, false},
 		{"and nothing worse than none", ValidateNever, 0, now, from, firstInitial("original", again, true), Accept, "", false},

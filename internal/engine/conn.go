@@ -76,7 +76,8 @@ func NewClient(now instant.Time, config *Config, p Path) (*Conn, error) {
 	return c, c.startHandshake(now)
 }
 
-// NewServer makes the connection that an Acceptor agreed to. Hand it the same datagram with Receive next.
+// NewServer makes the connection that an Acceptor agreed to. Hand it the same datagram with Receive next, as the Acceptor left it:
+// its first packet is decrypted, and not taken any other way.
 func NewServer(now instant.Time, config *Config, in Incoming) (*Conn, error) {
 	c := newConn(now, config, in.Path)
 	c.server = true
@@ -85,6 +86,7 @@ func NewServer(now instant.Time, config *Config, in Incoming) (*Conn, error) {
 	if !c.ids.initServer(c, in) {
 		return nil, errNoID
 	}
+	c.shake.first = in.first
 	c.installInitialKeys(in.DstID.Bytes())
 	c.startTrace(now, c.ids.original)
 	c.path.validated = in.Validated

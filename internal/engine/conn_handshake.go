@@ -25,6 +25,7 @@ type handshakeState struct {
 	doneFrame sentVal    // HANDSHAKE_DONE
 	refused   refusal    // what ICMP says of a client's first flights
 	token     []byte     // of a Retry packet or of an earlier connection, to be repeated in Initial packets
+	first     opening    // a server's first packet, which the Acceptor has opened
 	early     []Datagram // datagrams that came before their keys
 	replay    bool       // keys have come: take them again
 }
@@ -212,11 +213,14 @@ func (c *Conn) pumpHandshake(now instant.Time) *TransportError {
 // installInitialKeys derives the keys of Initial packets from the client's first destination connection ID.
 func (c *Conn) installInitialKeys(id []byte) {
 	c.version.keyID = wire.MakeConnID(id)
-	client, server := seal.Of(c.version.current).Initial(id)
-	s := &c.spaces[wire.InitialSpace]
-	s.read, s.write = server, client
-	if c.server {
-		s.read, s.write = client, server
+	s, keys := &c.spaces[wire.InitialSpace], seal.Of(c.version.current)
+	switch {
+	case !c.server:
+		s.write, s.read = keys.Initial(id)
+	case c.shake.first.keys != nil:
+		s.read, s.write = c.shake.first.keys, keys.ServerInitial(id)
+	default:
+		s.read, s.write = keys.Initial(id)
 	}
 }
 

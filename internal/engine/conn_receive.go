@@ -165,22 +165,10 @@ func (c *Conn) receiveProtected(now instant.Time, d Datagram, b []byte, in incom
 			return
 		}
 	}
-	pnOffset := in.header.PNOffset
-	truncated, pnLen, ok := read.Unprotect(b, pnOffset)
-	if !ok {
-		c.drop(now, in.typ.String(), "payload_decrypt_error", len(b))
+	number, payload, fault := c.open(now, read, b, &in)
+	if fault != nil {
+		c.fail(now, fault)
 		return
-	}
-	number := wire.DecodePacketNumber(s.acks.largest, truncated, pnLen)
-	var payload []byte
-	if in.typ == wire.Packet1RTT {
-		var err *TransportError
-		if payload, err = c.openPhase(now, s, b, pnOffset+pnLen, number); err != nil {
-			c.fail(now, err)
-			return
-		}
-	} else if inside, ok := read.Open(b, pnOffset+pnLen, number); ok {
-		payload = inside
 	}
 	if payload == nil {
 		if in.typ != wire.Packet1RTT || !c.receiveStatelessReset(now, b) {
@@ -197,6 +185,30 @@ func (c *Conn) receiveProtected(now instant.Time, d Datagram, b []byte, in incom
 		return
 	}
 	c.receiveOpened(now, d, opened{incoming: in, number: number, payload: payload, size: len(b)})
+}
+
+// open decrypts a packet; a nil payload: it is not authentic.
+func (c *Conn) open(now instant.Time, read *seal.Keys, b []byte, in *incoming) (number int64, payload []byte, fault *TransportError) {
+	if in.typ == wire.PacketInitial && c.shake.first.keys != nil {
+		if number, payload, ok := c.shake.first.take(b); ok {
+			return number, payload, nil
+		}
+	}
+	s, pnOffset := &c.spaces[in.space], in.header.PNOffset
+	truncated, pnLen, ok := read.Unprotect(b, pnOffset)
+	if !ok {
+		return 0, nil, nil
+	}
+	number = wire.DecodePacketNumber(s.acks.largest, truncated, pnLen)
+	if in.typ == wire.Packet1RTT {
+		payload, fault = c.openPhase(now, s, b, pnOffset+pnLen, number)
+		return number, payload, fault
+	}
+	payload, ok = read.Open(b, pnOffset+pnLen, number)
+	if !ok {
+		return 0, nil, nil
+	}
+	return number, payload, nil
 }
 
 // reservedBits checks the bits that header protection covers.

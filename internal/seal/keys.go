@@ -53,13 +53,20 @@ func New(suite uint16, secret []byte) (*Keys, error) { return version1.New(suite
 // ID of the first Initial packet the client sent (or of the first one after a Retry), at most 20 bytes: they keep out
 // accidents, not attackers.
 func (v *Version) Initial(dstID []byte) (client, server *Keys) {
+	return v.ClientInitial(dstID), v.ServerInitial(dstID)
+}
+
+// ClientInitial returns the keys of a client's Initial packets; see Initial.
+func (v *Version) ClientInitial(dstID []byte) *Keys { return v.initial(dstID, v.labelClient) }
+
+// ServerInitial returns the keys of a server's Initial packets; see Initial.
+func (v *Version) ServerInitial(dstID []byte) *Keys { return v.initial(dstID, v.labelServer) }
+
+func (v *Version) initial(dstID []byte, label string) *Keys {
 	common := hmacSHA256(v.salt, dstID) // HKDF-Extract
 	var secret [32]byte
-	suiteAES128.expandLabel(secret[:], common[:], v.labelClient)
-	client = newKeys(&suiteAES128, v, secret[:])
-	suiteAES128.expandLabel(secret[:], common[:], v.labelServer)
-	server = newKeys(&suiteAES128, v, secret[:])
-	return client, server
+	suiteAES128.expandLabel(secret[:], common[:], label)
+	return newKeys(&suiteAES128, v, secret[:])
 }
 
 // New returns the keys that follow from a secret TLS has handed out. suite is the number of a TLS 1.3 cipher suite
