@@ -48,6 +48,14 @@ type Config struct {
 	// AddressValidation is when a server has clients prove their address. Only Listen looks at it. Default ValidateAuto.
 	AddressValidation AddressValidation
 
+	// AcceptEarly has Accept return connections as soon as the server has answered their first datagrams, before their
+	// handshake is done: Conn.TLS has the server name and the protocol then, RemoteAddr the address, and what is written
+	// arrives with the handshake (0.5-RTT). Until Conn.HandshakeDone returns nil there is no proof that the client has this
+	// address (see AddressValidation), a client certificate is not there yet, and anybody may read along who pretends to be the
+	// client. Conn.Refuse turns it away. A server name that is unknown is better refused by tls.Config.GetConfigForClient, before
+	// the signature that the answer costs. Only Listen looks at it. Default false.
+	AcceptEarly bool
+
 	// TokenStore keeps the tokens with which a client proves its address when it comes again. Only Dial looks at it. Default
 	// nil: none are kept, as nil is for tls.Config.ClientSessionCache, since a token makes a client recognisable.
 	TokenStore *TokenStore

@@ -54,6 +54,7 @@ type Conn struct {
 type handshakeView struct {
 	handshook bool
 	early     bool          // 0-RTT is on
+	offered   bool          // a server's: Accept may return it
 	took      time.Duration // what the handshake took
 	tlsState  tls.ConnectionState
 }
@@ -164,9 +165,18 @@ func (c *Conn) CloseWithError(code uint64, reason string) error {
 	return nil
 }
 
+// Refuse closes a connection that we do not want with the code CONNECTION_REFUSED, as it is done where nobody accepts any. It is
+// meant for servers with Config.AcceptEarly. The client's Dial, or its next call, fails with reason, of at most 128 bytes.
+func (c *Conn) Refuse(reason string) {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	c.ep.count.refused.Add(1)
+	c.closeAndSend(ctx, &engine.TransportError{Code: wire.ConnectionRefused, Reason: reason})
+}
+
 // closeAndSend closes the connection and returns when the note of it to the peer has left or ctx is done: a program may
 // exit right after, or close the socket.
-func (c *Conn) closeAndSend(ctx context.Context, err *engine.ApplicationError) {
+func (c *Conn) closeAndSend(ctx context.Context, err error) {
 	c.mu.Lock()
 	defer c.leave(nil)
 	c.close(err)

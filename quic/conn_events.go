@@ -19,6 +19,8 @@ func (c *Conn) dispatch() {
 			c.handshakeDone()
 		case engine.EventEarlyData:
 			c.earlyData()
+		case engine.EventAnswered:
+			c.answered()
 		case engine.EventEarlyRejected:
 			c.early = false
 		case engine.EventStreamOpened:
@@ -50,14 +52,8 @@ func (c *Conn) dispatch() {
 			}
 		case engine.EventDatagramReady:
 			c.datagrams.wake()
-		case engine.EventIDIssued:
-			c.ep.addID(c, e.ID)
-		case engine.EventIDRetired:
-			c.ep.removeID(c, e.ID)
-		case engine.EventTokenAdded:
-			c.ep.addToken(c, e.Token)
-		case engine.EventTokenRemoved:
-			c.ep.removeToken(c, e.Token)
+		case engine.EventIDIssued, engine.EventIDRetired, engine.EventTokenAdded, engine.EventTokenRemoved:
+			c.route(e)
 		case engine.EventNewToken:
 			c.store.put(tokenName(c.storeName, c.core.Stats().Version), c.core.TakeToken())
 		case engine.EventPathChanged:
@@ -78,13 +74,45 @@ func (c *Conn) dispatch() {
 	}
 }
 
+// route has the endpoint lead other datagrams here than before.
+func (c *Conn) route(e engine.Event) {
+	switch e.Kind {
+	case engine.EventIDIssued:
+		c.ep.addID(c, e.ID)
+	case engine.EventIDRetired:
+		c.ep.removeID(c, e.ID)
+	case engine.EventTokenAdded:
+		c.ep.addToken(c, e.Token)
+	case engine.EventTokenRemoved:
+		c.ep.removeToken(c, e.Token)
+	}
+}
+
+// answered offers a connection to Accept whose handshake has begun, if that is asked for.
+func (c *Conn) answered() {
+	if c.ep.conf.AcceptEarly {
+		c.tlsState = c.core.TLS()
+		c.offer()
+	}
+}
+
 func (c *Conn) handshakeDone() {
 	c.handshook = true
 	c.took = c.latest.Sub(c.began)
 	c.tlsState = c.core.TLS()
 	c.ready.wake()
 	c.ep.admit(c)
-	if !c.client && !c.early && !c.ep.enqueueAccept(c) {
+	if !c.client {
+		c.offer()
+	}
+}
+
+// offer lets Accept return a connection that a client has begun, once.
+func (c *Conn) offer() {
+	if c.offered || c.err != nil {
+		return
+	}
+	if c.offered = true; !c.ep.enqueueAccept(c) {
 		c.refuse()
 	}
 }

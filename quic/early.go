@@ -139,7 +139,7 @@ func (c *Conn) earlyData() {
 	c.early = true
 	c.tlsState = c.core.TLS()
 	c.ready.wake()
-	if !c.client && !c.ep.enqueueAccept(c) {
-		c.refuse()
+	if !c.client {
+		c.offer()
 	}
 }

@@ -165,7 +165,7 @@ func newEndpoint(local netip.AddrPort, tlsConf *tls.Config, c *Config) (*Endpoin
 func (e *Endpoint) Addr() net.Addr { return net.UDPAddrFromAddrPort(e.sock.LocalAddr()) }
 
 // Accept waits for the next connection whose handshake is done, or that has begun with 0-RTT if Config.EarlyData allows
-// that. It fails with ErrClosed once the endpoint is closed or shutting down, and with the context's error.
+// that, or that was answered, with Config.AcceptEarly. It fails with ErrClosed once the endpoint is closed or shutting down, and with the context's error.
 func (e *Endpoint) Accept(ctx context.Context) (*Conn, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

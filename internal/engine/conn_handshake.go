@@ -245,6 +245,9 @@ func (c *Conn) installKeys(now instant.Time, space wire.Space, e handshake.Event
 			if err := c.endEarly(); err != nil {
 				return err
 			}
+			if c.server {
+				c.events.push(Event{Kind: EventAnswered})
+			}
 		}
 	} else {
 		s.read = keys

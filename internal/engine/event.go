@@ -15,6 +15,9 @@ const (
 	EventEarlyData
 	// EventEarlyRejected: the server took none of a client's 0-RTT; what was written is sent once more.
 	EventEarlyRejected
+	// EventAnswered: a server has answered the client's first flight: what TLS knows of the client, but for its certificate, can be
+	// read, and streams can be opened and written (0.5-RTT).
+	EventAnswered
 	// EventHandshakeConfirmed: the peer is known to have completed it too (RFC 9001, section 4.1.2).
 	EventHandshakeConfirmed
 
