@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 
 	"github.com/godwit-net/godwit/internal/h3"
-	"github.com/godwit-net/godwit/internal/qpack"
 )
 
 // body is the content of a message that is being received: an http.Request's
@@ -102,15 +101,13 @@ func (b *body) readTrailer() error {
 	if err != nil {
 		return err
 	}
-	b.r.trace.headersParsed(b.r.s.ID(), section)
 	into := b.owner.trailer()
 	if *into == nil {
 		*into = make(http.Header)
 	}
 	var values valueSlab
 	fields := h3.TrailerFields{Field: func(name, value string) { values.add(*into, name, value) }}
-	d := qpack.Decoder{MaxSize: b.limit}
-	if err := d.Decode(section, fields.Add); err != nil {
+	if err := b.r.decode(section, b.limit, fields.Add); err != nil {
 		return err
 	}
 	return fields.Done()

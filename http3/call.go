@@ -50,15 +50,16 @@ func (cc *ClientConn) roundTrip(req *http.Request) (*http.Response, error) {
 	c.gotConn()
 	c.bodyOpen = req.Body != nil
 	c.gzip = cc.t.wantsGzip(req)
-	c.w = messageWriter{s: c.s, trace: cc.conn.trace}
+	c.w = messageWriter{s: c.s, conn: &cc.conn}
 	c.body.owner = c
 	c.body.limit = cc.limit
-	c.body.r = messageReader{s: c.s, trace: cc.conn.trace, grammar: h3.Message{State: h3.ResponseStart}}
+	c.body.r = messageReader{s: c.s, conn: &cc.conn, grammar: h3.Message{State: h3.ResponseStart}}
 	if c.ctx.Done() != nil {
 		c.stop = context.AfterFunc(c.ctx, func() { c.abort(context.Cause(c.ctx)) })
 	}
 	if err := c.send(); err != nil {
 		c.abort(err)
+		c.body.r.free()
 		c.requestOver()
 		c.responseOver()
 		return nil, err
@@ -86,7 +87,8 @@ var noTrace httptrace.ClientTrace
 // nothing of the request is under way. Errors of the stream are left to the
 // reader, for there may be a response that explains them.
 func (c *call) send() error {
-	e := requestEncoder{b: c.w.openSection()}
+	c.w.openSection()
+	e := requestEncoder{w: &c.w}
 	if c.trace != &noTrace {
 		e.trace = c.trace
 	}
@@ -101,7 +103,7 @@ func (c *call) send() error {
 		c.w.drop()
 		return err
 	}
-	c.w.closeSection(e.b)
+	c.w.closeSection()
 	if outgoingLength(c.req) == 0 {
 		c.closeRequestBody()
 		err = c.queueTrailers()
@@ -341,7 +343,8 @@ func (c *call) queueTrailers() error {
 		return nil
 	}
 	c.w.frameBody()
-	e := requestEncoder{b: c.w.openSection()}
+	c.w.openSection()
+	e := requestEncoder{w: &c.w}
 	var rules h3.TrailerFields
 	for key, values := range c.req.Trailer {
 		name := h3.LowerName(key)
@@ -353,7 +356,7 @@ func (c *call) queueTrailers() error {
 			e.appendField(name, v)
 		}
 	}
-	c.w.closeSection(e.b)
+	c.w.closeSection()
 	return nil
 }
 

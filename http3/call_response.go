@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/godwit-net/godwit/internal/h3"
-	"github.com/godwit-net/godwit/internal/qpack"
 )
 
 var errManyInterim = &h3.Error{Code: h3.H3ExcessiveLoad, Reason: "too many 1xx responses", Stream: true}
@@ -27,12 +26,10 @@ func (c *call) readResponse() (*http.Response, error) {
 		if err != nil {
 			return nil, err
 		}
-		r.trace.headersParsed(c.s.ID(), section)
 		header := make(http.Header, 8)
 		var values valueSlab
 		fields := h3.ResponseFields{Field: func(name, value string) { values.add(header, name, value) }}
-		d := qpack.Decoder{MaxSize: c.body.limit}
-		if err = d.Decode(section, func(name, value string) error { return fields.Add(name, value) }); err == nil {
+		if err = r.decode(section, c.body.limit, fields.Add); err == nil {
 			err = fields.Done()
 		}
 		if err != nil {

@@ -36,7 +36,7 @@ func NewClientConn(c *quic.Conn) *ClientConn { return new(Transport).NewClientCo
 // NewClientConn speaks HTTP/3 on c with the settings of t, outside of its pool.
 func (t *Transport) NewClientConn(c *quic.Conn) *ClientConn {
 	cc := &ClientConn{t: t, calls: make(map[*call]struct{})}
-	cc.init(c, false, t.maxResponseHeaderBytes(), t.Logger)
+	cc.init(c, false, t.maxResponseHeaderBytes(), t.Logger, new(compressionCounters))
 	cc.goAway = cc.receiveGoAway
 	if c.EarlyData() {
 		cc.recall()
@@ -82,6 +82,9 @@ func (cc *ClientConn) Running() int {
 	defer cc.mu.Unlock()
 	return len(cc.calls)
 }
+
+// Compression says how far the connection has made use of dynamic tables.
+func (cc *ClientConn) Compression() CompressionStats { return cc.counters.stats() }
 
 // Shutdown takes no more requests and closes the connection with H3_NO_ERROR
 // when the last running one is complete. It does not wait for that.

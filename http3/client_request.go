@@ -56,7 +56,7 @@ func closeBody(req *http.Request) {
 // requestEncoder encodes the header section of a request. Every field passes
 // the rules that a server will hold it to.
 type requestEncoder struct {
-	b     []byte
+	w     *messageWriter // with an open section
 	rules h3.RequestFields
 	size  uint64 // as RFC 9114, section 4.2.2, counts it
 	trace *httptrace.ClientTrace
@@ -72,7 +72,7 @@ func (e *requestEncoder) add(name, value string) {
 
 func (e *requestEncoder) appendField(name, value string) {
 	e.size += uint64(qpack.Field{Name: name, Value: value}.Size())
-	e.b = qpack.AppendField(e.b, name, value, sensitive(name))
+	e.w.add(name, value)
 	if e.trace != nil && e.trace.WroteHeaderField != nil {
 		e.trace.WroteHeaderField(name, []string{value})
 	}

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 
 	"github.com/godwit-net/godwit/internal/h3"
 	"github.com/godwit-net/godwit/quic"
@@ -22,6 +23,11 @@ type conn struct {
 	// goAway is told of the peer's GOAWAY; nil: it does not matter.
 	goAway func(id int64)
 
+	// QPACK's dynamic tables (RFC 9204). nil: not in use.
+	enc      atomic.Pointer[fieldEncoder]
+	dec      atomic.Pointer[fieldDecoder]
+	counters *compressionCounters
+
 	mu       sync.Mutex
 	control  *quic.Stream
 	uni      h3.UniStreams
@@ -30,8 +36,8 @@ type conn struct {
 	recalled bool        // settings are those of the connection before
 }
 
-func (c *conn) init(q *quic.Conn, server bool, limit int, log *slog.Logger) {
-	c.q, c.server, c.limit, c.log = q, server, limit, log
+func (c *conn) init(q *quic.Conn, server bool, limit int, log *slog.Logger, counters *compressionCounters) {
+	c.q, c.server, c.limit, c.log, c.counters = q, server, limit, log, counters
 	c.uni.Server = server
 	c.settings = h3.DefaultSettings()
 	c.trace = newTracer(q)
@@ -39,9 +45,8 @@ func (c *conn) init(q *quic.Conn, server bool, limit int, log *slog.Logger) {
 
 // start opens our control stream. "Each side MUST initiate a single control
 // stream at the beginning of the connection and send its SETTINGS frame as the
-// first frame on this stream" (RFC 9114, section 6.2.1). With a dynamic table
-// of capacity 0 there is nothing to say on QPACK's two streams, and an endpoint
-// may do without them (RFC 9204, section 4.2).
+// first frame on this stream" (RFC 9114, section 6.2.1). QPACK's two streams are
+// opened when there is something to say on them.
 func (c *conn) start() error {
 	ctx, cancel := context.WithTimeout(c.q.Context(), openTimeout)
 	defer cancel()
@@ -52,12 +57,10 @@ func (c *conn) start() error {
 		}
 		return publicError(err)
 	}
-	settings := h3.Settings{
-		MaxFieldSectionSize: uint64(c.limit),
-		// "Endpoints SHOULD include at least one such setting in their SETTINGS
-		// frame" (RFC 9114, section 7.2.4.1): a reserved one.
-		Other: []h3.Setting{{ID: h3.SettingID(h3.Grease(rand.Uint64())), Value: rand.Uint64N(1 << 30)}},
-	}
+	settings := announced(c.limit)
+	// "Endpoints SHOULD include at least one such setting in their SETTINGS
+	// frame" (RFC 9114, section 7.2.4.1): a reserved one.
+	settings.Other = []h3.Setting{{ID: h3.SettingID(h3.Grease(rand.Uint64())), Value: rand.Uint64N(1 << 30)}}
 	context.AfterFunc(s.Context(), func() {
 		if c.q.Err() == nil { // the peer stopped it
 			c.fail(violation(h3.StreamControl.Closed()))
@@ -75,6 +78,16 @@ func (c *conn) start() error {
 	}
 	_, err = s.Write(b)
 	return publicError(err)
+}
+
+// announced is what both roles say about themselves; limit is of a field
+// section.
+func announced(limit int) h3.Settings {
+	return h3.Settings{
+		MaxFieldSectionSize:   uint64(limit),
+		QPACKMaxTableCapacity: tableCapacity,
+		QPACKBlockedStreams:   maxBlockedSections,
+	}
 }
 
 // sendGoAway announces id on the control stream, or leaves it to start. mu is
@@ -103,10 +116,13 @@ func (c *conn) receive(stream int64, f h3.ControlFrame) {
 		before, recalled := c.settings, c.recalled
 		c.settings, c.recalled = f.Settings, false
 		c.mu.Unlock()
-		if recalled && c.q.EarlyData() && shrunk(&before, &f.Settings) {
-			c.fail(&h3.Error{Code: h3.H3SettingsError, Reason: "0-RTT was accepted with smaller settings"})
-			return
+		if recalled && c.q.EarlyData() {
+			if err := shrunk(&before, &f.Settings); err != nil {
+				c.fail(err)
+				return
+			}
 		}
+		c.startEncoder(&f.Settings)
 		if !c.server {
 			c.remember(f.Settings)
 		}

@@ -20,8 +20,7 @@ type uniStream struct {
 	empty emptyRun
 
 	control h3.ControlStream
-	encoder qpack.EncoderStream
-	decoder qpack.DecoderStream
+	replies qpack.DecoderStream
 }
 
 // watch begins to read a stream that the peer opened.
@@ -98,9 +97,12 @@ func (u *uniStream) receive(b []byte) error {
 	case h3.StreamControl:
 		return u.receiveControl(b)
 	case h3.StreamQPACKEncoder:
-		return u.encoder.Receive(b)
+		if len(b) == 0 {
+			return nil // nothing but the type: no use of the table yet
+		}
+		return u.c.decoder().receive(b)
 	case h3.StreamQPACKDecoder:
-		return u.decoder.Receive(b)
+		return u.c.receiveReplies(&u.replies, b)
 	}
 	panic("BUG: a stream of type " + u.typ.String() + " is read")
 }

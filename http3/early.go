@@ -118,8 +118,7 @@ func (cc *ClientConn) awaitHandshake() {
 
 // earlyState is what an end says about itself that its peer's 0-RTT relies on.
 func (s *Server) earlyState() []byte {
-	settings := h3.Settings{MaxFieldSectionSize: uint64(s.maxHeaderBytes())}
-	return h3.AppendSettings([]byte(NextProto+" "), settings)
+	return h3.AppendSettings([]byte(NextProto+" "), announced(s.maxHeaderBytes()))
 }
 
 // remember keeps the server's settings for the next connection's 0-RTT.
@@ -145,11 +144,24 @@ func (c *conn) recall() {
 // shrunk judges the settings of a server that accepted 0-RTT: "If a server
 // accepts 0-RTT but then sends settings that are not compatible with the
 // previously specified settings, this MUST be treated as a connection error of
-// type H3_SETTINGS_ERROR" (section 7.2.4.2).
-func shrunk(before, now *h3.Settings) bool {
-	return now.MaxFieldSectionSize < before.MaxFieldSectionSize ||
-		now.QPACKMaxTableCapacity != before.QPACKMaxTableCapacity && before.QPACKMaxTableCapacity != 0 ||
-		now.QPACKBlockedStreams < before.QPACKBlockedStreams ||
-		before.EnableConnectProtocol && !now.EnableConnectProtocol ||
-		before.Datagram && !now.Datagram
+// type H3_SETTINGS_ERROR" (section 7.2.4.2). A table of another capacity has a
+// code of its own: "If it specifies any other value, or omits
+// SETTINGS_QPACK_MAX_TABLE_CAPACITY from SETTINGS, the encoder must treat this
+// as a connection error of type QPACK_DECODER_STREAM_ERROR" (RFC 9204, section
+// 3.2.3).
+func shrunk(before, now *h3.Settings) *h3.Error {
+	switch {
+	case before.QPACKMaxTableCapacity != 0 && now.QPACKMaxTableCapacity != before.QPACKMaxTableCapacity:
+		return &h3.Error{Code: h3.QPACKDecoderStreamError, Reason: "0-RTT was accepted with another table capacity"}
+	case now.MaxFieldSectionSize < before.MaxFieldSectionSize,
+		// "omits a setting value that the client understands [...] that was
+		// previously specified to have a non-default value" (RFC 9114, section
+		// 7.2.4.2); the other settings are 0 then.
+		now.MaxFieldSectionSize == h3.Unlimited && before.MaxFieldSectionSize != h3.Unlimited,
+		now.QPACKBlockedStreams < before.QPACKBlockedStreams,
+		before.EnableConnectProtocol && !now.EnableConnectProtocol,
+		before.Datagram && !now.Datagram:
+		return &h3.Error{Code: h3.H3SettingsError, Reason: "0-RTT was accepted with smaller settings"}
+	}
+	return nil
 }

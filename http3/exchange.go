@@ -86,6 +86,7 @@ func (x *exchange) handle() (done bool) {
 		x.end()
 		x.s.StopReading(uint64(h3.H3InternalError))
 		x.s.Reset(uint64(h3.H3InternalError))
+		x.freeReader()
 	}()
 	handler := srv.Handler
 	if handler == nil {
@@ -117,7 +118,13 @@ func (x *exchange) stopReading() {
 	if !x.body.atEnd() {
 		x.s.StopReading(uint64(h3.H3NoError))
 	}
-	x.body.mu.Lock() // a reader that the handler left behind fails now
+	x.freeReader()
+}
+
+// freeReader frees what reads the request, after StopReading or at its end: a
+// reader that the handler left behind fails now.
+func (x *exchange) freeReader() {
+	x.body.mu.Lock()
 	x.body.r.free()
 	x.body.mu.Unlock()
 }
@@ -176,6 +183,6 @@ func newExchange(c *serverConn, ctx context.Context, s stream) *exchange {
 	x.ctx.conn, x.ctx.stream = ctx, s
 	x.body.owner = x
 	x.body.limit = c.limit
-	x.body.r = messageReader{s: s, trace: c.trace, grammar: h3.Message{State: h3.RequestStart}}
+	x.body.r = messageReader{s: s, conn: &c.conn, grammar: h3.Message{State: h3.RequestStart}}
 	return x
 }

@@ -36,7 +36,6 @@ func (x *exchange) readRequest() (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.trace.headersParsed(x.s.ID(), section)
 	req, err := x.parseRequest(section)
 	if err != nil {
 		return nil, err
@@ -68,8 +67,7 @@ func (x *exchange) parseRequest(section []byte) (*http.Request, error) {
 	header := make(http.Header, 8)
 	var values valueSlab
 	fields := h3.RequestFields{Field: func(name, value string) { values.add(header, name, value) }}
-	d := qpack.Decoder{MaxSize: x.conn.limit}
-	err := d.Decode(section, func(name, value string) error { return fields.Add(name, value) })
+	err := x.body.r.decode(section, x.conn.limit, fields.Add)
 	if err == qpack.ErrTooLarge {
 		return nil, errHeaderTooLarge
 	}

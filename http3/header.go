@@ -61,10 +61,6 @@ func forbiddenTrailer(key string) bool {
 	return false
 }
 
-// sensitive reports whether a field must never be put into a compression table,
-// here or on a later hop (RFC 9204, section 7.1.3).
-func sensitive(name string) bool { return name == "authorization" || name == "proxy-authorization" }
-
 // cleanValue removes white space around a value, as net/http does when it
 // sends one.
 func cleanValue(v string) string { return strings.Trim(v, " \t") }

@@ -37,6 +37,26 @@ const (
 	// TestRequestsThatAreResetAtOnceAreLimited.
 	maxAbandoned = 100
 
+	// tableCapacity is how much of field sections our decoder remembers, in bytes
+	// as RFC 9204, section 3.2.1, counts them; maxBlockedSections how many
+	// sections of a connection may wait for entries that are under way. Both are
+	// announced. A browser's fields, or a server's, fill half of the table. What a
+	// connection holds for it is 4 KiB of text, 6 KiB of entries, 16 KiB of an
+	// unfinished instruction in the most wasteful code, and for each blocked
+	// section a read buffer and the goroutine that reads the stream; nothing at
+	// all before the peer makes use of it. Hit by TestPeersThatBreakARule and
+	// TestMoreBlockedStreamsThanAllowed.
+	tableCapacity      = 4 << 10
+	maxBlockedSections = 16
+
+	// maxReplies is how many bytes may wait for a decoder stream that the peer
+	// does not read: each section that it sends makes us reply. Hit by
+	// TestADecoderStreamThatIsNotRead. maxIdleReplies is how many wait as long as the peer makes no
+	// use of our table, before the stream is opened for them. Hit by
+	// TestCancellationsWaitForTheTable.
+	maxReplies     = 4 << 10
+	maxIdleReplies = 256
+
 	// openTimeout is how long the peer may deny us our control stream. RFC 9114,
 	// section 6.2: the transport parameters "MUST allow the peer to create at
 	// least three unidirectional streams", so waiting at all is kindness. No test
@@ -57,6 +77,20 @@ const (
 const (
 	// maxSessions is how many TLS sessions a Transport remembers for 0-RTT.
 	maxSessions = 64
+
+	// maxHeldAcks is how many acknowledgments of field sections are sent together,
+	// unless replyDelay is over before that: long enough that a busy connection
+	// sends one frame for many, and short against what a peer's encoder waits for.
+	maxHeldAcks = 32
+	replyDelay  = 20 * time.Millisecond
+
+	// maxUnsentInstructions is how many bytes of our encoder's instructions wait
+	// for the peer's flow control before the encoder keeps what it has to say.
+	maxUnsentInstructions = 1 << 10
+
+	// maxKeptInstructions is the largest buffer of an instruction stream that is
+	// kept when it has been written.
+	maxKeptInstructions = 256
 
 	// maxTooEarly is how much of a 425 (Too Early) response is read before the
 	// request is sent again: enough to end its stream in peace.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/godwit-net/godwit/internal/h3"
+	"github.com/godwit-net/godwit/internal/qpack"
 )
 
 // messageReader is the receiving half of a message: it takes the frames of a
@@ -16,14 +17,25 @@ import (
 // stream ends and may end, and the stream's own.
 type messageReader struct {
 	s       stream
-	trace   *tracer
+	conn    *conn // whose dynamic table and qlog are used; nil: none
 	grammar h3.Message
 
 	ahead *buffer // what was read ahead is ahead.b[at:]
 	at    int
 	left  int64 // bytes of the current frame's payload that were not consumed
 	empty emptyRun
-	ended bool // the end of the stream was read
+
+	required  uint64 // the Required Insert Count of the latest section
+	undecoded bool   // it refers to the dynamic table and was not decoded
+	ended     bool   // the end of the stream was read
+	freed     bool
+}
+
+func (r *messageReader) trace() *tracer {
+	if r.conn == nil {
+		return nil
+	}
+	return r.conn.trace
 }
 
 var (
@@ -71,11 +83,11 @@ func (r *messageReader) next() (h3.MessagePart, error) {
 			r.empty = emptyRun{}
 			return part, nil // traced when its fields are known
 		case part == h3.PartData && h.Length > 0:
-			r.trace.frameParsed(r.s.ID(), h)
+			r.trace().frameParsed(r.s.ID(), h)
 			r.empty = emptyRun{}
 			return part, nil
 		}
-		r.trace.frameParsed(r.s.ID(), h)
+		r.trace().frameParsed(r.s.ID(), h)
 		if r.empty.tooLong() {
 			return 0, errTooManyEmptyFrames
 		}
@@ -108,10 +120,16 @@ func (r *messageReader) frameHeader() (h3.FrameHeader, error) {
 
 // section reads the payload of a HEADERS frame, which is valid until the next
 // call. One that is longer than limit is refused before it is buffered: an
-// encoding longer than what it encodes is not worth waiting for.
+// encoding longer than what it encodes is not worth waiting for. One that
+// refers to entries of the dynamic table that have not arrived is waited for
+// before it is buffered: "While blocked, encoded field section data SHOULD
+// remain in the blocked stream's flow-control window" (RFC 9204, section 2.2.1).
 func (r *messageReader) section(limit int) ([]byte, error) {
 	if r.left > int64(limit) {
 		return nil, errSectionTooLong
+	}
+	if err := r.unblock(); err != nil {
+		return nil, err
 	}
 	for int64(len(r.unread())) < r.left {
 		if err := r.fill(); err != nil {
@@ -122,6 +140,62 @@ func (r *messageReader) section(limit int) ([]byte, error) {
 	r.at += len(p)
 	r.left = 0
 	return p, nil
+}
+
+// unblock reads the beginning of a section and waits until it can be decoded.
+func (r *messageReader) unblock() error {
+	r.required = 0
+	for r.left > 0 {
+		start := r.unread()
+		start = start[:min(int64(len(start)), r.left)]
+		if len(start) > 0 && (start[0] == 0 || r.conn == nil) {
+			return nil // it does not refer to the table, or Decode will say why not
+		}
+		if len(start) > 0 {
+			required, ok, err := r.conn.decoder().begin(start)
+			if err != nil {
+				return err
+			}
+			if ok {
+				r.required, r.undecoded = required, true
+				return r.conn.decoder().await(r.s, required)
+			}
+			if int64(len(start)) == r.left {
+				return nil // Decode will say why not
+			}
+		}
+		if err := r.fill(); err != nil {
+			return truncated(err)
+		}
+	}
+	return nil
+}
+
+// decode decodes the section that was read last, and calls f for each field.
+func (r *messageReader) decode(section []byte, limit int, f func(name, value string) error) (err error) {
+	field := func(x qpack.Field) error { return f(x.Name, x.Value) }
+	var log [][2]string
+	if r.trace() != nil {
+		field = func(x qpack.Field) error {
+			if x.Sensitive {
+				log = append(log, [2]string{x.Name, "(sensitive)"})
+			} else {
+				log = append(log, loggedField(x.Name, x.Value))
+			}
+			return f(x.Name, x.Value)
+		}
+	}
+	if r.required > 0 {
+		err = r.conn.decoder().decode(r.s.ID(), r.required, section, limit, field)
+	} else {
+		d := qpack.Decoder{MaxSize: limit}
+		err = d.DecodeFields(section, field)
+	}
+	if err == nil {
+		r.undecoded = false
+	}
+	r.trace().headersParsed(r.s.ID(), int64(len(section)), log)
+	return err
 }
 
 // read reads content of the current DATA frame, at least one byte of it.
@@ -203,8 +277,13 @@ func (r *messageReader) fill() error {
 	return err
 }
 
-// free gives the buffer back. Nothing can be read afterwards.
+// free gives the buffer back. Nothing can be read afterwards, so what comes of
+// the stream will not be decoded.
 func (r *messageReader) free() {
+	if !r.freed && r.conn != nil && (r.undecoded || !r.ended || r.left > 0 || len(r.unread()) > 0) {
+		r.conn.decoder().abandoned(r.s.ID())
+	}
+	r.freed = true
 	freeBuffer(&readBuffers, &r.ahead)
 	r.ended = true
 }

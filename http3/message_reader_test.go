@@ -35,6 +35,7 @@ func (s *bytesStream) StopReading(code uint64)          { s.codes += fmt.Sprint(
 func (s *bytesStream) Write(p []byte) (int, error)      { return s.out.Write(p) }
 func (s *bytesStream) AfterReadable(f func())           { go f() }
 func (s *bytesStream) Close() error                     { s.final = true; return nil }
+func (s *bytesStream) Await(<-chan struct{}) error      { return io.ErrNoProgress }
 
 func (s *bytesStream) WriteFinal(p []byte) (int, error) {
 	s.final = true
@@ -178,7 +179,7 @@ func (o *ownerOf) readFailed(err error) error { return err }
 func TestAnUnknownFrameOfAnyLengthIsSkippedInBoundedMemory(t *testing.T) {
 	b := h3.AppendFrameHeader(nil, h3.FrameHeader{Type: 0x21, Length: 1 << 60})
 	r := messageReader{s: &endless{first: b}, grammar: h3.Message{State: h3.RequestStart}}
-	r.ahead = &buffer{make([]byte, 0, readBufferSize)} // one of the pool may have grown in another test
+	r.ahead = &buffer{b: make([]byte, 0, readBufferSize)} // one of the pool may have grown in another test
 	if _, err := r.next(); err != io.ErrNoProgress {
 		t.Errorf("next = %v", err)
 	}
@@ -209,7 +210,7 @@ func (s *endless) Read(p []byte) (int, error) {
 func TestAnAnnouncedHeaderCostsNothingUntilItComes(t *testing.T) {
 	b := append(h3.AppendFrameHeader(nil, h3.FrameHeader{Type: h3.FrameHeaders, Length: 1 << 20}), make([]byte, 100)...)
 	r := messageReader{s: &bytesStream{in: b, chunk: 100}, grammar: h3.Message{State: h3.RequestStart}}
-	r.ahead = &buffer{make([]byte, 0, readBufferSize)} // one of the pool may have grown in another test
+	r.ahead = &buffer{b: make([]byte, 0, readBufferSize)} // one of the pool may have grown in another test
 	if _, err := r.next(); err != nil {
 		t.Fatal(err)
 	}

@@ -1,50 +1,65 @@
 package http3
 
-import (
-	"github.com/godwit-net/godwit/internal/h3"
-	"github.com/godwit-net/godwit/internal/qpack"
-)
+import "github.com/godwit-net/godwit/internal/h3"
 
 // messageWriter is the sending half of a message (RFC 9114, section 4.1): it
 // frames field sections and content, and joins what it can into one write.
 // Its caller serialises the calls.
 type messageWriter struct {
 	s      stream
-	trace  *tracer
+	conn   *conn   // whose tables and qlog are used; nil: none
 	queued *buffer // whole frames that wait for company; nil: none
 	body   *buffer // content that has no frame yet, behind frameRoom free bytes
 	sent   int64   // bytes that the stream took
 	err    error   // the first error of the stream: nothing is written after it
 }
 
-// openSection begins a field section behind what is queued. The caller
-// appends fields with qpack.AppendField and hands the slice to closeSection.
-func (w *messageWriter) openSection() []byte {
+// openSection begins a field section behind what is queued. Fields are added,
+// and closeSection or dropSection ends it.
+func (w *messageWriter) openSection() {
 	if w.queued == nil {
 		w.queued = getBuffer(&frameBuffers)
 	}
-	b := w.queued.b
-	return qpack.AppendPrefix(append(b, make([]byte, frameRoom)...))
+	w.queued.section.begin(w.queued.b, w.conn)
+}
+
+// add adds a field to the open section.
+func (w *messageWriter) add(name, value string) { w.queued.section.add(name, value) }
+
+// empty reports whether nothing was added to the open section.
+func (w *messageWriter) empty() bool {
+	return len(w.queued.section.b) == len(w.queued.b)+sectionRoom
 }
 
 // closeSection frames the section and leaves it queued.
-func (w *messageWriter) closeSection(b []byte) {
-	start := len(w.queued.b)
-	section := b[start+frameRoom:]
-	w.trace.headersCreated(w.s.ID(), section)
-	// The header is as short as it can be: the section moves up to it.
-	h := h3.FrameHeader{Type: h3.FrameHeaders, Length: int64(len(section))}
-	n := h.Len()
-	copy(b[start+n:], section)
-	h3.AppendFrameHeader(b[:start], h)
-	w.queued.b = b[:start+n+len(section)]
+func (w *messageWriter) closeSection() {
+	q := w.queued
+	var room [sectionRoom]byte
+	prefix := q.section.appendPrefix(room[:0], w.s.ID())
+	lines := q.section.b[len(q.b)+sectionRoom:]
+	h := h3.FrameHeader{Type: h3.FrameHeaders, Length: int64(len(prefix) + len(lines))}
+	w.trace().headersCreated(w.s.ID(), h.Length, q.section.log)
+	// Header and prefix are as short as they can be: the lines move up to them.
+	b := h3.AppendFrameHeader(q.section.b[:len(q.b)], h)
+	b = append(b, prefix...)
+	q.b = append(b, lines...)
+	q.section = fieldSection{}
 }
 
-// dropSection forgets a section that was opened.
+// dropSection forgets the section that was opened.
 func (w *messageWriter) dropSection() {
+	w.queued.section.drop()
+	w.queued.section = fieldSection{}
 	if len(w.queued.b) == 0 {
 		freeBuffer(&frameBuffers, &w.queued)
 	}
+}
+
+func (w *messageWriter) trace() *tracer {
+	if w.conn == nil {
+		return nil
+	}
+	return w.conn.trace
 }
 
 // pending is the content that is held back.
@@ -86,7 +101,7 @@ func (w *messageWriter) frameBody() {
 		freeBuffer(&frameBuffers, &w.body)
 		return
 	}
-	w.trace.dataCreated(w.s.ID(), n)
+	w.trace().dataCreated(w.s.ID(), n)
 	if w.queued == nil {
 		// Nothing in front of it: the header goes into the room kept free, and
 		// the buffer is the queue.
@@ -114,7 +129,7 @@ func (w *messageWriter) writeData(p []byte) error {
 	}
 	held := w.pending()
 	out.b = appendFrameHeader(out.b, h3.FrameData, len(held)+len(p))
-	w.trace.dataCreated(w.s.ID(), len(held)+len(p))
+	w.trace().dataCreated(w.s.ID(), len(held)+len(p))
 	out.b = append(out.b, held...)
 	freeBuffer(&frameBuffers, &w.body)
 	n := min(len(p), max(0, copyBufferSize-len(out.b)))
@@ -131,7 +146,7 @@ func (w *messageWriter) writePlaced(b []byte) error {
 	if w.queued != nil || len(w.pending()) > 0 {
 		return w.writeData(b[frameRoom:])
 	}
-	w.trace.dataCreated(w.s.ID(), len(b)-frameRoom)
+	w.trace().dataCreated(w.s.ID(), len(b)-frameRoom)
 	w.write(placeDataHeader(b))
 	return w.err
 }
@@ -154,6 +169,9 @@ func (w *messageWriter) finish() error {
 
 // drop frees what was not written.
 func (w *messageWriter) drop() {
+	if w.queued != nil && w.queued.section.b != nil {
+		w.dropSection()
+	}
 	freeBuffer(&frameBuffers, &w.queued)
 	freeBuffer(&frameBuffers, &w.body)
 }

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/godwit-net/godwit/internal/h3"
-	"github.com/godwit-net/godwit/internal/qpack"
 )
 
 // response is the http.ResponseWriter of one request. It does what net/http's
@@ -28,10 +27,10 @@ type response struct {
 
 	mu       sync.Mutex // a body's reader may send 100 while the handler writes
 	w        messageWriter
-	status   int    // 0: WriteHeader was not called
-	section  []byte // the header section of the final response, until it is closed
-	length   int64  // what Content-Length says; -1: nothing
-	written  int64  // content bytes accepted
+	status   int   // 0: WriteHeader was not called
+	final    bool  // the section that w has open is the final response's
+	length   int64 // what Content-Length says; -1: nothing
+	written  int64 // content bytes accepted
 	trailers []string
 	flags    responseFlags
 	finished bool
@@ -49,7 +48,7 @@ var errHandlerReturned = errors.New("http3: the handler has returned")
 
 func (w *response) init(x *exchange, req *http.Request) {
 	w.req, w.conn, w.length = req, x.conn, -1
-	w.w = messageWriter{s: x.s, trace: x.conn.trace}
+	w.w = messageWriter{s: x.s, conn: &x.conn.conn}
 }
 
 // Header returns the header that WriteHeader will send.
@@ -98,14 +97,15 @@ func (w *response) writeInterim(status int, h http.Header) {
 	if status == http.StatusContinue {
 		w.mayContinue.Store(false)
 	}
-	b := qpack.AppendField(w.w.openSection(), ":status", statusText(status), false)
+	w.w.openSection()
+	w.w.add(":status", statusText(status))
 	var rules h3.ResponseFields
 	for key, values := range h {
 		if key != "Content-Length" {
-			b = appendFields(b, &rules, key, values)
+			w.w.addFields(&rules, key, values)
 		}
 	}
-	w.w.closeSection(b)
+	w.w.closeSection()
 	w.w.flush()
 }
 
@@ -124,12 +124,13 @@ func (w *response) sendContinue() {
 // snapshot encodes the header as it is. What is decided later (type, length and
 // date) is appended to the section then: order does not matter in it.
 func (w *response) snapshot() {
-	b := qpack.AppendField(w.w.openSection(), ":status", statusText(w.status), false)
+	w.w.openSection()
+	w.w.add(":status", statusText(w.status))
 	var rules h3.ResponseFields
 	for key, values := range w.header {
 		switch key {
 		case "Content-Length":
-			b = w.appendLength(b, values)
+			w.addLength(values)
 			continue
 		case "Content-Type":
 			w.flags.typed = true
@@ -155,49 +156,48 @@ func (w *response) snapshot() {
 				continue
 			}
 		}
-		b = appendFields(b, &rules, key, values)
+		w.w.addFields(&rules, key, values)
 	}
-	w.section = b
+	w.final = true
 }
 
-// appendLength notes and sends a Content-Length that makes sense; others are
+// addLength notes and sends a Content-Length that makes sense; others are
 // dropped, as is any where there is no content.
-func (w *response) appendLength(b []byte, values []string) []byte {
+func (w *response) addLength(values []string) {
 	if len(values) == 0 || values[0] == "" {
-		return b
+		return
 	}
 	n, err := strconv.ParseUint(strings.TrimSpace(values[0]), 10, 63)
 	if err != nil {
 		w.conn.srv.log().Error("http3: invalid Content-Length", "value", values[0])
-		return b
+		return
 	}
 	if !bodyAllowed(w.status) {
-		return b
+		return
 	}
 	w.length = int64(n)
-	return qpack.AppendField(b, "content-length", strconv.FormatUint(n, 10), false)
+	w.w.add("content-length", strconv.FormatUint(n, 10))
 }
 
 // commit completes the header section, given the first content and whether it
 // is all there will be, and queues its frame.
 func (w *response) commit(first []byte, all bool) {
-	if w.section == nil {
+	if !w.final {
 		return
 	}
-	b := w.section
 	if bodyAllowed(w.status) {
 		if !w.flags.typed && !w.flags.encoded && len(first) > 0 {
-			b = qpack.AppendField(b, "content-type", http.DetectContentType(first), false)
+			w.w.add("content-type", http.DetectContentType(first))
 		}
 		if all && w.length < 0 && !w.flags.announced && (w.written > 0 || w.req.Method != http.MethodHead) {
-			b = qpack.AppendField(b, "content-length", strconv.FormatInt(w.written, 10), false)
+			w.w.add("content-length", strconv.FormatInt(w.written, 10))
 		}
 	}
 	if !w.flags.dated {
-		b = qpack.AppendField(b, "date", dateNow(), false)
+		w.w.add("date", dateNow())
 	}
-	w.section = nil
-	w.w.closeSection(b)
+	w.final = false
+	w.w.closeSection()
 }
 
 // Write writes content. It returns http.ErrBodyNotAllowed for a status without
@@ -254,7 +254,7 @@ func (w *response) accept(n int) error {
 
 // write holds p back or writes it.
 func (w *response) write(p []byte) error {
-	if w.section != nil {
+	if w.final {
 		if hold(&w.w, p) {
 			return nil
 		}
@@ -318,7 +318,7 @@ func (w *response) writePlaced(b []byte) error {
 	if err := w.accept(len(p)); err != nil {
 		return err
 	}
-	if w.section != nil || len(p) < responseBufferSize || w.req.Method == http.MethodHead {
+	if w.final || len(p) < responseBufferSize || w.req.Method == http.MethodHead {
 		return w.write(p)
 	}
 	return w.w.writePlaced(b)
@@ -385,22 +385,21 @@ func (w *response) queueTrailers() {
 		return
 	}
 	w.w.frameBody()
-	b := w.w.openSection()
-	empty := len(b)
+	w.w.openSection()
 	var rules h3.ResponseFields
 	for _, key := range w.trailers {
-		b = appendFields(b, &rules, key, w.header[key])
+		w.w.addFields(&rules, key, w.header[key])
 	}
 	for key, values := range w.header {
 		if name, ok := strings.CutPrefix(key, http.TrailerPrefix); ok && !forbiddenTrailer(http.CanonicalHeaderKey(name)) {
-			b = appendFields(b, &rules, http.CanonicalHeaderKey(name), values)
+			w.w.addFields(&rules, http.CanonicalHeaderKey(name), values)
 		}
 	}
-	if len(b) == empty {
+	if w.w.empty() {
 		w.w.dropSection()
 		return
 	}
-	w.w.closeSection(b)
+	w.w.closeSection()
 }
 
 // abandon drops what was not sent: the stream is reset.
@@ -411,19 +410,18 @@ func (w *response) abandon() {
 	w.w.drop()
 }
 
-// appendFields appends a field of a header unless HTTP/3 cannot carry it:
-// names and values that are not valid are dropped, as in net/http, and so are
+// addFields adds a field of a header unless HTTP/3 cannot carry it: names and
+// values that are not valid are dropped, as in net/http, and so are
 // connection-specific fields.
-func appendFields(b []byte, rules *h3.ResponseFields, key string, values []string) []byte {
+func (w *messageWriter) addFields(rules *h3.ResponseFields, key string, values []string) {
 	if connectionSpecific(key) || len(values) == 0 {
-		return b
+		return
 	}
 	name := h3.LowerName(key)
 	for _, v := range values {
 		v = cleanValue(v)
 		if rules.Add(name, v) == nil {
-			b = qpack.AppendField(b, name, v, sensitive(name))
+			w.add(name, v)
 		}
 	}
-	return b
 }

@@ -78,6 +78,8 @@ type Stats struct {
 	Requests int64 // requests handed to the handler since the start
 	Rejected int64 // requests refused with H3_REQUEST_REJECTED since the start
 	Panics   int64 // handlers that panicked, http.ErrAbortHandler not counted
+
+	Compression CompressionStats
 }
 
 // ListenAndServe listens on the UDP address addr ("127.0.0.1:8443", ":443";
@@ -246,6 +248,8 @@ func (s *Server) Stats() Stats {
 		Requests: s.requests.Load(),
 		Rejected: s.rejected.Load(),
 		Panics:   s.panics.Load(),
+
+		Compression: s.compression.stats(),
 	}
 }
 
@@ -267,6 +271,8 @@ func ConfigureTLS(c *tls.Config) *tls.Config {
 // serverState is what a Server knows about itself.
 type serverState struct {
 	running, requests, rejected, panics atomic.Int64
+
+	compression compressionCounters
 
 	mu        sync.Mutex
 	closed    bool // shut down or closed: nothing new is served

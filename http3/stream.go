@@ -12,6 +12,7 @@ type stream interface {
 	Context() context.Context
 
 	Read(p []byte) (int, error)
+	Await(done <-chan struct{}) error
 	AfterReadable(f func())
 	StopReading(code uint64)
 	SetReadDeadline(t time.Time) error

@@ -53,16 +53,16 @@ func (t *tracer) dataCreated(stream int64, n int) {
 	}
 }
 
-func (t *tracer) headersCreated(stream int64, section []byte) {
+func (t *tracer) headersCreated(stream, length int64, fields [][2]string) {
 	if t != nil {
-		f := headersFrame(section)
+		f := qlog.H3Frame{Type: h3.FrameHeaders.String(), Length: length, Fields: fields}
 		t.q.Trace(func(now congestion.Time, q *qlog.Trace) { q.H3FrameCreated(now, stream, f) })
 	}
 }
 
-func (t *tracer) headersParsed(stream int64, section []byte) {
+func (t *tracer) headersParsed(stream, length int64, fields [][2]string) {
 	if t != nil {
-		f := headersFrame(section)
+		f := qlog.H3Frame{Type: h3.FrameHeaders.String(), Length: length, Fields: fields}
 		t.q.Trace(func(now congestion.Time, q *qlog.Trace) { q.H3FrameParsed(now, stream, f) })
 	}
 }
@@ -80,19 +80,13 @@ func (t *tracer) parameters(owner string, s h3.Settings) {
 	}
 }
 
-// headersFrame decodes a section for the log. Values that must not be repeated
+// loggedField is a field as the log shows it: values that must not be repeated
 // on later hops are not repeated there either.
-func headersFrame(section []byte) qlog.H3Frame {
-	f := qlog.H3Frame{Type: h3.FrameHeaders.String(), Length: int64(len(section))}
-	var d qpack.Decoder
-	d.DecodeFields(section, func(x qpack.Field) error {
-		if x.Sensitive {
-			x.Value = "(sensitive)"
-		}
-		f.Fields = append(f.Fields, [2]string{x.Name, x.Value})
-		return nil
-	})
-	return f
+func loggedField(name, value string) [2]string {
+	if qpack.Sensitive(name, value) {
+		value = "(sensitive)"
+	}
+	return [2]string{name, value}
 }
 
 func settingsList(s h3.Settings) (list [][2]uint64) {

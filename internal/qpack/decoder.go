@@ -1,19 +1,22 @@
 package qpack
 
-// A Decoder decodes encoded field sections. It holds no state between sections, so one may be shared by any number of
-// goroutines.
+// A Decoder decodes encoded field sections. It holds no state between sections but its Table's, so one without a Table may
+// be shared by any number of goroutines.
 type Decoder struct {
 	// MaxSize limits a decoded field section, in bytes counted as in RFC 9114, section 4.2.2: name, value and 32 for
 	// each field. 0 means DefaultMaxSize. Decoding stops where the limit is passed and allocates nothing beyond it.
 	MaxSize int
+
+	// Table is the dynamic table; nil: there is none. A section whose Required Insert Count is 0 does not touch it.
+	Table *Table
 }
 
 // Decode decodes one encoded field section and calls f for each field line in order. It returns f's error as it is and
-// stops there; ErrTooLarge when the section is above MaxSize; a *DecompressionError when it is malformed. f is called
-// only after the whole section has proved well formed.
+// stops there; ErrTooLarge when the section is above MaxSize; ErrBlocked when it refers to entries that have not arrived; a
+// *DecompressionError when it is malformed. f is called only after the whole section has proved well formed.
 //
-// Strings from the static table are constants. All the others of a section share one allocation: whoever keeps a small
-// one for long should clone it.
+// Strings from the static table are constants, and those from the dynamic table are shared with it. All the others of a
+// section share one allocation: whoever keeps a small one for long should clone it.
 func (d *Decoder) Decode(section []byte, f func(name, value string) error) error {
 	return d.DecodeFields(section, func(x Field) error { return f(x.Name, x.Value) })
 }
@@ -25,7 +28,7 @@ func (d *Decoder) DecodeFields(section []byte, f func(Field) error) error {
 		text  [1024]byte
 		lines [48]fieldLine
 	)
-	s := sectionDecoder{in: section, room: d.MaxSize}
+	s := sectionDecoder{in: section, room: d.MaxSize, table: d.Table}
 	if s.room <= 0 {
 		s.room = DefaultMaxSize
 	}
@@ -48,11 +51,9 @@ func (d *Decoder) DecodeFields(section []byte, f func(Field) error) error {
 		if l.form == lineLiteral {
 			x.Name = all[at:l.nameEnd]
 		} else {
-			x.Name = staticTable[l.static].name
+			x.Name, x.Value = s.referred(l)
 		}
-		if l.form == lineIndexed {
-			x.Value = staticTable[l.static].value
-		} else {
+		if l.form != lineIndexed {
 			x.Value = all[l.nameEnd:l.valueEnd]
 		}
 		at = l.valueEnd
@@ -63,7 +64,7 @@ func (d *Decoder) DecodeFields(section []byte, f func(Field) error) error {
 	return nil
 }
 
-// lineForm says which parts of a field line come from the static table.
+// lineForm says which parts of a field line come from a table.
 type lineForm uint8
 
 const (
@@ -76,37 +77,58 @@ const (
 // line says and starts where the one before it ended.
 type fieldLine struct {
 	nameEnd, valueEnd int
-	static            uint8
+	index             uint64 // in the static table, or absolute in the dynamic one
 	form              lineForm
+	dynamic           bool
 	sensitive         bool
 }
 
 // sectionDecoder is a section being decoded. The text of the literals is not in it but handed from call to call, because
 // a buffer on the stack can be passed along but not stored.
 type sectionDecoder struct {
-	in   []byte // what is left of the section
-	room int    // what is left of the size limit
+	in    []byte // what is left of the section
+	room  int    // what is left of the size limit
+	table *Table
+
+	required, base uint64
+}
+
+// referred returns the entry that a line refers to.
+func (s *sectionDecoder) referred(l *fieldLine) (name, value string) {
+	if l.dynamic {
+		e := s.table.at(l.index)
+		return e.name, e.value
+	}
+	e := &staticTable[l.index]
+	return e.name, e.value
 }
 
 // prefix reads Required Insert Count and Base (RFC 9204, section 4.5.1).
 func (s *sectionDecoder) prefix() error {
-	count, err := s.integer(8)
+	encoded, err := s.integer(8)
 	if err != nil {
 		return err
 	}
-	// "If the decoder encounters a value of EncodedInsertCount that could not have been produced by a conformant
-	// encoder, it MUST treat this as a connection error of type QPACK_DECOMPRESSION_FAILED": without capacity, all but 0.
-	if count != 0 {
-		return errInsertCount
+	if s.required, err = s.table.required(encoded); err != nil {
+		return err
 	}
 	negative := len(s.in) > 0 && s.in[0]&0x80 != 0
-	if _, err := s.integer(7); err != nil {
+	delta, err := s.integer(7)
+	if err != nil {
 		return err
 	}
 	// "An endpoint MUST treat a field block with a Sign bit of 1 as invalid if the value of Required Insert Count is
-	// less than or equal to the value of Delta Base." The count is zero.
-	if negative {
+	// less than or equal to the value of Delta Base."
+	switch {
+	case !negative:
+		s.base = s.required + delta
+	case s.required <= delta:
 		return errBase
+	default:
+		s.base = s.required - delta - 1
+	}
+	if s.required > s.table.InsertCount() {
+		return ErrBlocked
 	}
 	return nil
 }
@@ -119,46 +141,81 @@ func (s *sectionDecoder) line(text []byte) (l fieldLine, _ []byte, err error) {
 	first := s.in[0]
 	switch {
 	case first&0x80 != 0: // indexed field line: 1 T index(6+)
-		if l.static, err = s.staticIndex(6, first&0x40 != 0); err != nil {
-			return l, text, err
-		}
-		e := &staticTable[l.static]
-		l.form, l.nameEnd, l.valueEnd = lineIndexed, len(text), len(text)
-		return l, text, s.take(len(e.name) + len(e.value))
+		err = s.reference(&l, 6, first&0x40 != 0)
 	case first&0x40 != 0: // literal with name reference: 01 N T index(4+)
-		l.form, l.sensitive = lineNameIndex, first&nameStaticN != 0
-		if l.static, err = s.staticIndex(4, first&0x10 != 0); err == nil {
-			err = s.take(len(staticTable[l.static].name))
-		}
+		l.form, l.sensitive = lineNameIndex, first&nameIndexN != 0
+		err = s.reference(&l, 4, first&0x10 != 0)
 	case first&0x20 != 0: // literal with literal name: 001 N H length(3+)
 		l.form, l.sensitive = lineLiteral, first&nameLiteralN != 0
 		text, err = s.string(text, 3)
-	default: // post-Base forms: 0001 index(4+), 0000 N index(3+)
-		err = errDynamic
+	case first&0x10 != 0: // indexed field line with post-Base index: 0001 index(4+)
+		err = s.postBase(&l, 4)
+	default: // literal with post-Base name reference: 0000 N index(3+)
+		l.form, l.sensitive = lineNameIndex, first&namePostBaseN != 0
+		err = s.postBase(&l, 3)
 	}
 	if err != nil {
 		return l, text, err
 	}
-	l.nameEnd = len(text)
-	text, err = s.string(text, 7)
-	l.valueEnd = len(text)
+	l.nameEnd, l.valueEnd = len(text), len(text)
+	if l.form != lineLiteral {
+		name, value := s.referred(&l)
+		n := len(name)
+		if l.form == lineIndexed {
+			n += len(value)
+		}
+		if err = s.take(n); err != nil {
+			return l, text, err
+		}
+	}
+	if l.form != lineIndexed {
+		text, err = s.string(text, 7)
+		l.valueEnd = len(text)
+	}
 	return l, text, err
 }
 
-// staticIndex reads a table index; static is the representation's T bit.
-func (s *sectionDecoder) staticIndex(prefix uint, static bool) (uint8, error) {
+// reference reads an index into the static table, or one relative to the Base into the dynamic table.
+func (s *sectionDecoder) reference(l *fieldLine, prefix uint, static bool) error {
 	i, err := s.integer(prefix)
 	switch {
 	case err != nil:
-		return 0, err
-	case !static:
-		return 0, errDynamic
-	case i >= uint64(len(staticTable)):
+		return err
+	case static && i >= uint64(len(staticTable)):
 		// "When the decoder encounters an invalid static table index in a field line representation, it MUST treat this
 		// as a connection error of type QPACK_DECOMPRESSION_FAILED" (RFC 9204, section 3.1).
-		return 0, errStaticIndex
+		return errStaticIndex
+	case static:
+		l.index = i
+		return nil
+	case i >= s.base:
+		return errEvicted
 	}
-	return uint8(i), nil
+	return s.absolute(l, s.base-1-i)
+}
+
+// postBase reads an index that counts up from the Base (RFC 9204, section 3.2.6).
+func (s *sectionDecoder) postBase(l *fieldLine, prefix uint) error {
+	i, err := s.integer(prefix)
+	if err != nil {
+		return err
+	}
+	return s.absolute(l, s.base+i)
+}
+
+// absolute judges a reference: "If the decoder encounters a reference in a field line representation to a dynamic table
+// entry that has already been evicted or that has an absolute index greater than or equal to the declared Required Insert
+// Count (Section 4.5.1), it MUST treat this as a connection error of type QPACK_DECOMPRESSION_FAILED" (RFC 9204, section
+// 2.2.3). The other way round, a count larger than needed, is tolerated, as it may be.
+func (s *sectionDecoder) absolute(l *fieldLine, index uint64) error {
+	l.index, l.dynamic = index, true
+	switch {
+	case index >= s.required:
+		return errReference
+	case index < s.table.dropped:
+		return errEvicted
+	}
+	return nil
 }
 
 // string reads a string literal and appends it to text. The Huffman flag is the bit above the length's prefix.
@@ -188,7 +245,7 @@ func (s *sectionDecoder) string(text []byte, prefix uint) ([]byte, error) {
 
 func (s *sectionDecoder) integer(prefix uint) (uint64, error) {
 	v, n := consumeInteger(s.in, prefix)
-	if n < 0 {
+	if n <= 0 {
 		return 0, errInteger
 	}
 	s.in = s.in[n:]

@@ -6,6 +6,10 @@ import "errors"
 // of compression: a server can answer with status 431 (RFC 9114, section 4.2.2).
 var ErrTooLarge = errors.New("qpack: field section exceeds the size limit")
 
+// ErrBlocked says that a field section refers to entries of the dynamic table that have not arrived: whoever asks
+// Table.RequiredInsertCount first does not meet it.
+var ErrBlocked = errors.New("qpack: field section is blocked")
+
 // A DecompressionError is a connection error of type QPACK_DECOMPRESSION_FAILED (0x200): "The decoder failed to
 // interpret an encoded field section and is not able to continue decoding that field section" (RFC 9204, section 6).
 type DecompressionError struct{ Reason string }
@@ -29,8 +33,20 @@ var (
 	errString         = &DecompressionError{"string literal runs past the end of the section"}
 	errHuffman        = &DecompressionError{"invalid Huffman code"}
 	errHuffmanPadding = &DecompressionError{"Huffman padding is not at most seven ones"}
-	errInsertCount    = &DecompressionError{"required insert count is not zero, but the dynamic table has no capacity"}
+	errInsertCount    = &DecompressionError{"required insert count that no encoder can have sent"}
 	errBase           = &DecompressionError{"negative base"}
 	errStaticIndex    = &DecompressionError{"static table index above 98"}
-	errDynamic        = &DecompressionError{"reference to the dynamic table, which has no capacity"}
+	errReference      = &DecompressionError{"reference to an entry beyond the required insert count"}
+	errEvicted        = &DecompressionError{"reference to an entry that was evicted or never existed"}
+
+	errInstructionInteger = &EncoderStreamError{"integer above 62 bits"}
+	errInstructionHuffman = &EncoderStreamError{"invalid Huffman code"}
+	errInstructionStatic  = &EncoderStreamError{"static table index above 98"}
+	errInstructionIndex   = &EncoderStreamError{"reference to an entry that was evicted or never existed"}
+	errInsert             = &EncoderStreamError{"entry larger than the dynamic table's capacity"}
+	errCapacity           = &EncoderStreamError{"dynamic table capacity above the announced limit"}
+
+	errAcknowledgment = &DecoderStreamError{"acknowledgment of a section that does not use the dynamic table"}
+	errIncrement      = &DecoderStreamError{"insert count increment of zero or beyond what was inserted"}
+	errStreamInteger  = &DecoderStreamError{"integer above 62 bits"}
 )

@@ -1,13 +1,9 @@
-// Package qpack is QPACK field compression (RFC 9204) without I/O: field sections with the static table and Huffman
-// coding. The dynamic table has capacity 0 in both directions, which is what an endpoint says that leaves
-// SETTINGS_QPACK_MAX_TABLE_CAPACITY out; sections then never block, and neither a section nor an instruction on the
-// peer's encoder or decoder stream may refer to the table.
+// Package qpack is QPACK field compression (RFC 9204) without I/O.
 //
-// # Where the dynamic table will stand
-//
-// EncoderStream is the peer's encoder talking to our decoder; it would own the decoder's table, and Decoder would be
-// handed it. DecoderStream is the peer's decoder talking to our encoder; AppendPrefix and AppendField would become
-// methods of the state it feeds. Everything else in the package stays as it is.
+// A Table is the dynamic table of a decoder: it reads the peer's encoder stream and says what goes out on our decoder
+// stream; a Decoder decodes field sections with its help. An Encoder has the dynamic table of the other direction: it
+// encodes field sections, says what goes out on our encoder stream, and reads the peer's decoder stream. Without a
+// dynamic table there are AppendPrefix with AppendField, and a Decoder without a Table.
 package qpack
 
 // A Field is one field line.
@@ -20,7 +16,7 @@ type Field struct {
 }
 
 // fieldOverhead is what a field counts beyond its name and value: "the length of the name and value in bytes plus an
-// overhead of 32 bytes for each field" (RFC 9114, section 4.2.2).
+// overhead of 32 bytes for each field" (RFC 9114, section 4.2.2). An entry of the dynamic table has the same.
 const fieldOverhead = 32
 
 // Size is what the field counts against a limit on a field section, in bytes (RFC 9114, section 4.2.2).

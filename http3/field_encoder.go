@@ -1,0 +1,122 @@
+package http3
+
+import (
+	"sync"
+
+	"github.com/godwit-net/godwit/internal/h3"
+	"github.com/godwit-net/godwit/internal/qpack"
+)
+
+// fieldEncoder is our encoder with the peer's dynamic table, and our encoder
+// stream. A connection has one once the peer has announced a capacity.
+type fieldEncoder struct {
+	c *conn
+
+	mu           sync.Mutex
+	enc          *qpack.Encoder
+	counted      uint64 // insertions in the statistics
+	instructions instructionStream
+}
+
+// startEncoder makes the connection's encoder for what the peer has announced. With
+// a capacity of 0 there is none: "When the maximum table capacity is zero, the
+// encoder MUST NOT insert entries into the dynamic table and MUST NOT send any
+// encoder instructions on the encoder stream" (RFC 9204, section 3.2.3).
+func (c *conn) startEncoder(peer *h3.Settings) {
+	if peer.QPACKMaxTableCapacity == 0 {
+		return
+	}
+	e := &fieldEncoder{c: c, enc: qpack.NewEncoder(peer.QPACKMaxTableCapacity)}
+	e.instructions = instructionStream{c: c, typ: h3.StreamQPACKEncoder, mu: &e.mu}
+	c.enc.Store(e)
+}
+
+// receiveReplies takes bytes of the peer's decoder stream.
+func (c *conn) receiveReplies(s *qpack.DecoderStream, b []byte) error {
+	e := c.enc.Load()
+	if e == nil {
+		return s.Receive(nil, b)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return s.Receive(e.enc, b)
+}
+
+// fieldSection is a field section being encoded.
+type fieldSection struct {
+	b    []byte        // what is queued in front, sectionRoom free bytes, and the field lines
+	enc  *fieldEncoder // nil: the static table only
+	refs qpack.Section
+
+	logging bool
+	log     [][2]string
+}
+
+// sectionRoom is what is kept free in front of the field lines of a section:
+// its prefix is known at its end.
+const sectionRoom = frameRoom + qpack.MaxPrefixLen
+
+// begin begins a section behind b; c is nil without a connection.
+func (s *fieldSection) begin(b []byte, c *conn) {
+	s.b = append(b, make([]byte, sectionRoom)...)
+	if c == nil {
+		return
+	}
+	s.logging = c.trace != nil
+	if s.enc = c.enc.Load(); s.enc != nil {
+		s.enc.mu.Lock()
+		s.refs = s.enc.enc.Begin()
+		s.enc.mu.Unlock()
+	}
+}
+
+func (s *fieldSection) add(name, value string) {
+	sensitive := qpack.Sensitive(name, value)
+	if s.logging {
+		s.log = append(s.log, loggedField(name, value))
+	}
+	if s.enc == nil {
+		s.b = qpack.AppendField(s.b, name, value, sensitive)
+		return
+	}
+	s.enc.mu.Lock()
+	s.b = s.enc.enc.AppendField(s.b, &s.refs, name, value, sensitive)
+	s.enc.mu.Unlock()
+}
+
+// appendPrefix ends the section, which is the next one on a stream, and appends
+// its prefix to b. What the encoder has to say leaves with it.
+func (s *fieldSection) appendPrefix(b []byte, stream int64) []byte {
+	e := s.enc
+	if e == nil {
+		return qpack.AppendPrefix(b)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	b = e.enc.AppendPrefix(b, &s.refs)
+	if s.refs.Uses() {
+		e.c.counters.sections.Add(1)
+	}
+	e.enc.Close(&s.refs, stream)
+	if out := e.enc.Instructions(); len(out) > 0 && len(e.instructions.waiting) < maxUnsentInstructions {
+		// A peer that has no room for instructions gets no more of them: the
+		// encoder inserts nothing while they wait.
+		e.instructions.waiting = append(e.instructions.waiting, out...)
+		e.enc.Took()
+		e.c.counters.inserted.Add(int64(e.enc.Inserted() - e.counted))
+		e.counted = e.enc.Inserted()
+	}
+	if len(e.instructions.waiting) > 0 {
+		e.instructions.flush(true)
+	}
+	return b
+}
+
+// drop forgets the section.
+func (s *fieldSection) drop() {
+	if s.enc != nil {
+		s.enc.mu.Lock()
+		s.enc.enc.Drop(&s.refs)
+		s.enc.mu.Unlock()
+	}
+}
