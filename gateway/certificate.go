@@ -17,6 +17,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -91,6 +92,7 @@ func issue(key *ecdsa.PrivateKey, host string, now time.Time) (*tls.Certificate,
 		DNSNames:              []string{"localhost"},
 		IPAddresses:           []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 	}
+	host, _, _ = strings.Cut(host, "%") // a zone means something to this host alone
 	switch ip := net.ParseIP(host); {
 	case ip == nil && host != "" && host != "localhost":
 		template.DNSNames = append(template.DNSNames, host)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -43,6 +44,7 @@ func TestTheLocalCertificateIsForThisHost(t *testing.T) {
 		{"127.0.0.1", []string{"localhost", "127.0.0.1", "::1"}},
 		{"dev.example", []string{"localhost", "127.0.0.1", "::1", "dev.example"}},
 		{"192.0.2.7", []string{"localhost", "192.0.2.7"}},
+		{"fe80::7%lo", []string{"localhost", "fe80::7"}},
 	} {
 		cert, err := newLocalCertificate(c.listen)
 		if err != nil {
@@ -62,7 +64,8 @@ func TestTheLocalCertificateIsForThisHost(t *testing.T) {
 		if key, ok := leaf.PublicKey.(*ecdsa.PublicKey); !ok || key.Params().BitSize != 256 {
 			t.Errorf("key %T", leaf.PublicKey)
 		}
-		if len(leaf.IPAddresses) > 2 && !leaf.IPAddresses[2].Equal(net.ParseIP(c.listen)) {
+		bare, _, _ := strings.Cut(c.listen, "%")
+		if len(leaf.IPAddresses) > 2 && !leaf.IPAddresses[2].Equal(net.ParseIP(bare)) {
 			t.Errorf("addresses %v", leaf.IPAddresses)
 		}
 	}

@@ -150,7 +150,7 @@ func (t *Transport) dial(ctx context.Context, addr string) (*ClientConn, error) 
 		tlsConf.ClientSessionCache = t.sessions()
 	}
 	if tlsConf.ServerName == "" {
-		tlsConf.ServerName, _, _ = net.SplitHostPort(addr)
+		tlsConf.ServerName, _, _ = net.SplitHostPort(removeZone(addr))
 	}
 	q, err := dial(ctx, addr, tlsConf, t.QUIC)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -113,7 +114,7 @@ func dialEach(ctx context.Context, addr string, tlsConf *tls.Config, dial dialFu
 	}
 	if tlsConf.ServerName == "" {
 		tlsConf = tlsConf.Clone()
-		tlsConf.ServerName = host
+		tlsConf.ServerName, _, _ = strings.Cut(host, "%") // no certificate has the zone of an IPv6 address
 	}
 	tlsConf = raise(tlsConf)
 	return dialAddrs(ctx, addr, remotes, func(ctx context.Context, to destination) (*Conn, error) { return dial(ctx, to, tlsConf) })
@@ -162,12 +163,14 @@ func resolve(ctx context.Context, addr string) (host string, remotes []netip.Add
 	if host == "" {
 		return "", nil, errors.New("the address names no host")
 	}
-	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	ips, err := net.DefaultResolver.LookupIPAddr(ctx, host) // LookupNetIP loses the zones of link-local addresses
 	if err != nil {
 		return "", nil, err
 	}
-	for _, ip := range ips {
-		remotes = append(remotes, netip.AddrPortFrom(ip.Unmap(), uint16(port)))
+	for _, a := range ips {
+		if ip, ok := netip.AddrFromSlice(a.IP); ok {
+			remotes = append(remotes, netip.AddrPortFrom(ip.Unmap().WithZone(a.Zone), uint16(port)))
+		}
 	}
 	return host, remotes, nil
 }

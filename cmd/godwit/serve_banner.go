@@ -47,7 +47,7 @@ func (b banner) print(w io.Writer) {
 
 // name is a host that the certificate is for: the address of the socket if it is.
 func (b banner) name() string {
-	if b.cert.Local || b.cert.Leaf.VerifyHostname(b.reachable()) == nil {
+	if bare, _, _ := strings.Cut(b.reachable(), "%"); b.cert.Local || b.cert.Leaf.VerifyHostname(bare) == nil {
 		return b.reachable()
 	}
 	for _, name := range b.cert.Leaf.DNSNames {
@@ -74,12 +74,15 @@ func (b banner) reachable() string {
 func (b banner) hostPort() string { return net.JoinHostPort(b.name(), strconv.Itoa(b.addr.Port)) }
 
 func (b banner) url() string {
-	host := b.hostPort()
+	host := inURL(b.hostPort())
 	if b.addr.Port == 443 {
 		host = strings.TrimSuffix(host, ":443")
 	}
 	return "https://" + host + "/"
 }
+
+// inURL writes the zone of a link-local address, if there is one, as URLs have it (RFC 6874, section 2).
+func inURL(hostPort string) string { return strings.Replace(hostPort, "%", "%25", 1) }
 
 // elsewhere reports whether the certificate's name is one that has to be led to this host.
 func (b banner) elsewhere() bool { return b.name() != b.reachable() }
@@ -120,7 +123,7 @@ func (b banner) chromium(system string) string {
 func (b banner) get() string {
 	line := "godwit get -v "
 	if b.elsewhere() { // by address, for which the certificate is not
-		return line + fmt.Sprintf("--insecure -H 'Host: %s' https://%s/", b.name(), net.JoinHostPort(b.reachable(), strconv.Itoa(b.addr.Port)))
+		return line + fmt.Sprintf("--insecure -H 'Host: %s' https://%s/", b.name(), inURL(net.JoinHostPort(b.reachable(), strconv.Itoa(b.addr.Port))))
 	}
 	if !b.cert.Trusted {
 		line += "--insecure "

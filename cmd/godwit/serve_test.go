@@ -105,6 +105,8 @@ func TestBannerLinesSuitTheCertificateAndTheSystem(t *testing.T) {
 			"curl --http3-only --resolve www.example.com:8443:127.0.0.1 https://www.example.com:8443/",
 			"force-quic-on=www.example.com:8443 --host-resolver-rules='MAP www.example.com 127.0.0.1' https://www.example.com:8443/",
 			"godwit get -v --insecure -H 'Host: www.example.com' https://127.0.0.1:8443/"},
+		{"a link-local address", banner{conf: gateway.Config{Listen: "[fe80::1%lo]:8443"}, addr: addr("[fe80::1]:8443"), cert: local},
+			"curl --http3-only -k https://[fe80::1%25lo]:8443/", "force-quic-on=[fe80::1%lo]:8443 ", "https://[fe80::1%25lo]:8443/"},
 		{"a host by name", banner{conf: gateway.Config{Listen: "localhost:8443"}, addr: addr("127.0.0.1:8443"), cert: local},
 			"curl --http3-only -k https://localhost:8443/", "force-quic-on=localhost:8443 ", "https://localhost:8443/"},
 	} {

@@ -16,22 +16,29 @@ type zoneCache struct {
 	indexes map[string]uint32
 }
 
-// zoneLifetime bounds how long a renamed interface goes by its old name, and how often the kernel is asked about a name
-// that it does not know.
-const zoneLifetime = 30 * time.Second
+const (
+	// zoneLifetime bounds how long an interface that was renamed, or removed and made again, goes by what it was before.
+	zoneLifetime = 2 * time.Second
+
+	// zonePause bounds how often the kernel is asked about an interface that is not in the maps: one that has just come is known
+	// with the first packet, and a name that nothing has costs little.
+	zonePause = 10 * time.Millisecond
+)
 
 var zones zoneCache
 
 // name returns the name of the interface, the number in decimal if it has none.
 func (z *zoneCache) name(index uint32) string {
-	z.refresh()
-	z.mu.RLock()
-	name := z.names[index]
-	z.mu.RUnlock()
-	if name == "" {
-		return strconv.FormatUint(uint64(index), 10)
+	for _, age := range [...]time.Duration{zoneLifetime, zonePause} {
+		z.refresh(age)
+		z.mu.RLock()
+		name := z.names[index]
+		z.mu.RUnlock()
+		if name != "" {
+			return name
+		}
 	}
-	return name
+	return strconv.FormatUint(uint64(index), 10)
 }
 
 // index returns the number of the interface, the number that name itself is, or 0.
@@ -39,20 +46,23 @@ func (z *zoneCache) index(name string) uint32 {
 	if name == "" {
 		return 0
 	}
-	z.refresh()
-	z.mu.RLock()
-	index, ok := z.indexes[name]
-	z.mu.RUnlock()
-	if !ok {
-		n, _ := strconv.ParseUint(name, 10, 32)
-		index = uint32(n)
+	for _, age := range [...]time.Duration{zoneLifetime, zonePause} {
+		z.refresh(age)
+		z.mu.RLock()
+		index, ok := z.indexes[name]
+		z.mu.RUnlock()
+		if ok {
+			return index
+		}
 	}
-	return index
+	n, _ := strconv.ParseUint(name, 10, 32)
+	return uint32(n)
 }
 
-func (z *zoneCache) refresh() {
+// refresh reads the maps if they are of that age, or older.
+func (z *zoneCache) refresh(age time.Duration) {
 	z.mu.RLock()
-	fresh := time.Since(z.read) < zoneLifetime
+	fresh := time.Since(z.read) < age
 	z.mu.RUnlock()
 	if fresh {
 		return
