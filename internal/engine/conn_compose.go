@@ -29,6 +29,7 @@ func (c *Conn) Compose(now instant.Time, buf []byte) Transmit {
 	if t, ok := c.path.composeProbe(c, now, buf); ok {
 		return t
 	}
+	c.refreshID(now)
 	c.path.mtu.adapt(c, now)
 	if t, ok := c.path.mtu.composeProbe(c, now, buf); ok {
 		return t

@@ -10,21 +10,27 @@ package engine
 
 // bind returns the index of the ID for a path: the one it has, else one to spare, else the one in use.
 func (x *connIDs) bind(c *Conn, to Path) int {
+	for i := range x.remote {
+		if r := &x.remote[i]; r.used && samePath(r.path, to) {
+			return i
+		}
+	}
+	return max(x.bindSpare(c, to), 0)
+}
+
+// bindSpare returns the index of an ID that was to spare, the oldest, and is the path's now; -1: there is none.
+func (x *connIDs) bindSpare(c *Conn, to Path) int {
 	spare := -1
 	for i := range x.remote {
-		switch r := &x.remote[i]; {
-		case r.used && samePath(r.path, to):
-			return i
-		case !r.used && (spare < 0 || r.seq < x.remote[spare].seq):
+		if r := &x.remote[i]; !r.used && (spare < 0 || r.seq < x.remote[spare].seq) {
 			spare = i
 		}
 	}
-	if spare < 0 {
-		return 0
+	if spare >= 0 {
+		r := &x.remote[spare]
+		r.used, r.path = true, to
+		r.watch(c, EventTokenAdded)
 	}
-	r := &x.remote[spare]
-	r.used, r.path = true, to
-	r.watch(c, EventTokenAdded)
 	return spare
 }
 
@@ -48,14 +54,14 @@ func (x *connIDs) destination(d *datagram) []byte {
 	return x.remote[0].id.Bytes()
 }
 
-// hasSpare reports whether another path can have an ID of its own.
-func (x *connIDs) hasSpare() bool {
+// spares returns how many further paths can have an ID of their own.
+func (x *connIDs) spares() (n int) {
 	for i := range x.remote {
 		if !x.remote[i].used {
-			return true
+			n++
 		}
 	}
-	return false
+	return n
 }
 
 // retireIDs gives up the IDs of paths that are not used any more; the peer replaces them.
@@ -66,17 +72,24 @@ func (x *connIDs) hasSpare() bool {
 func (c *Conn) retireIDs() {
 	x := &c.ids
 	for i := len(x.remote) - 1; i > 0; i-- {
-		r := x.remote[i]
-		if !r.used || c.path.uses(r.path) || len(x.retire) >= maxRetiring/2 {
-			continue
+		if r := x.remote[i]; r.used && !c.path.uses(r.path) && x.mayRetire() {
+			x.giveUp(c, i)
 		}
-		r.watch(c, EventTokenRemoved)
-		x.remote = append(x.remote[:i], x.remote[i+1:]...)
-		x.retire = append(x.retire, retirement{seq: r.seq, send: unsent})
-		x.retired.Add(r.seq, r.seq+1)
-		if len(x.retired) > maxRetiredRanges {
-			x.retired.Add(x.retired[0].Start, x.retired[1].End)
-		}
+	}
+}
+
+// mayRetire reports whether the peer acknowledges what is retired.
+func (x *connIDs) mayRetire() bool { return len(x.retire) < maxRetiring/2 }
+
+// giveUp retires an ID that is not in use any more.
+func (x *connIDs) giveUp(c *Conn, i int) {
+	r := x.remote[i]
+	r.watch(c, EventTokenRemoved)
+	x.remote = append(x.remote[:i], x.remote[i+1:]...)
+	x.retire = append(x.retire, retirement{seq: r.seq, send: unsent})
+	x.retired.Add(r.seq, r.seq+1)
+	if len(x.retired) > maxRetiredRanges {
+		x.retired.Add(x.retired[0].Start, x.retired[1].End)
 	}
 }
 

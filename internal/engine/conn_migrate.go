@@ -51,7 +51,7 @@ func (c *Conn) Migrate(now instant.Time, to Path) error {
 		return ErrMigrateDisabled
 	case c.path.move.check.active():
 		return ErrMigrateBusy
-	case !c.ids.hasSpare() && c.ids.remoteID().Len() > 0:
+	case c.ids.spares() == 0 && c.ids.remoteID().Len() > 0:
 		return ErrMigrateNoID
 	}
 	c.path.move.begin(c, now, to)
@@ -76,7 +76,7 @@ func (c *Conn) preferred() netip.AddrPort {
 // server and initiate path validation". We keep to the family that is known to work.
 func (c *Conn) followPreferred(now instant.Time) {
 	to := c.preferred()
-	if to.IsValid() && !to.Addr().IsUnspecified() && to.Port() != 0 && to != c.path.Remote && c.ids.hasSpare() {
+	if to.IsValid() && !to.Addr().IsUnspecified() && to.Port() != 0 && to != c.path.Remote && c.ids.spares() > 0 {
 		c.path.move.begin(c, now, Path{Local: c.path.Local, Remote: to})
 	}
 }
