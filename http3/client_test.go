@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -486,6 +487,11 @@ func TestTraceHooks(t *testing.T) {
 			t.Errorf("%q, %v", b, err)
 		}
 		res.Body.Close()
+		waitFor(t, "the hook after the last byte of the request, which a fast response may overtake", func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.Contains(seen, "WroteRequest")
+		})
 		mu.Lock()
 		if got := strings.Join(seen, " "); got != want {
 			t.Errorf("request %d:\n got %s\nwant %s", i, got, want)
