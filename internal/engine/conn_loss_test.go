@@ -91,6 +91,23 @@ func TestAClientThatHearsNothingProbesAlone(t *testing.T) {
 	x.want("with Handshake keys, in a Handshake packet", wire.HandshakeSpace, "ping")
 }
 
+func TestAProbeRepeatsAFinishedThoughPINGsWentBefore(t *testing.T) {
+	x := newExchange(t, false)
+	x.early(ping)
+	x.ack(wire.InitialSpace)
+	x.queue, x.acking = nil, false
+	for range 2 {
+		x.advanceToDeadline()
+		x.want("a probe while the server's flight is under way", wire.HandshakeSpace, "ping")
+	}
+	for !x.conn.HandshakeDone() {
+		x.sayCrypto()
+	}
+	x.queue = nil
+	x.advanceToDeadline()
+	x.wantAmong("the Finished, of which nothing was heard", "crypto [0,36)")
+}
+
 func TestKeysAreDiscardedAsSoonAsTheyAreOfNoUse(t *testing.T) {
 	// Rules: 9001:4.9.1/1, 9001:4.9.2/1
 	// RFC 9001, section 4.9.

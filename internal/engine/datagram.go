@@ -220,9 +220,11 @@ func (c *Conn) sealPacket(now instant.Time, d *datagram, i int) {
 	}
 	c.traceSent(now, d, i, size)
 	p.keys.Seal(d.buf[p.start:p.end:p.end+seal.Overhead], p.pnOffset, p.pnLen, p.number)
+	facts := d.factsOf(i)
 	c.ledger.OnSent(now, p.space, recovery.Sent{
 		Size: size, AckEliciting: p.eliciting, InFlight: p.eliciting || p.padded, MTUProbe: p.mtuProbe || d.away, ECN: d.ecn,
-		Facts: d.factsOf(i),
+		Bare:  len(facts) == 0 || p.hasAck && len(facts) == 1, // an acknowledgment is a fact that is not sent again
+		Facts: facts,
 	})
 	c.path.ecn.marked(d.ecn)
 	c.stats.PacketsSent++

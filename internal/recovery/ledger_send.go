@@ -23,6 +23,7 @@ func (l *Ledger) OnSent(now instant.Time, s wire.Space, sent Sent) {
 		AckEliciting: sent.AckEliciting,
 		InFlight:     sent.InFlight,
 		MTUProbe:     sent.MTUProbe,
+		Bare:         sent.Bare,
 		ECN:          sent.ECN,
 		state:        outstanding,
 	}

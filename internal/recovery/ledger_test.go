@@ -294,6 +294,16 @@ var transcripts = []struct {
 		999ms  check owed-initial 2
 		999ms  check deadline 1.998s`},
 
+	{"a probe repeats what has to be repeated, and not the probes before it", Config{}, `
+		0ms    ping handshake 2
+		1ms    send handshake 1
+		2ms    ping handshake 1
+		1001ms expire              | probed 2
+		1001ms check owed-handshake 2
+		1002ms ping handshake 2
+		1002ms drop initial
+		3000ms expire              | probed 2`},
+
 	// Rules: 9002:6.2.1/3
 	{"application data has no probe timeout before the handshake is confirmed", Config{Server: true}, `
 		0ms    send handshake 1

@@ -118,8 +118,9 @@ func (l *Ledger) period(s wire.Space) time.Duration {
 
 func (l *Ledger) backedOff(d time.Duration) time.Duration { return d << min(l.ptoCount, maxBackoff) }
 
-// probe tells the fate Probed of up to want of the oldest ack-eliciting packets of s, and owes as many probes; two if the
-// space has fewer packets than that but want is two, since two datagrams survive better than one.
+// probe tells the fate Probed of up to want of the oldest ack-eliciting packets of s that are not bare, and owes as many probes;
+// two if the space has fewer packets than that but want is two, since two datagrams survive better than one. Were a PING that went
+// before a Finished among them, every probe would be another PING, and the Finished would be sent again only once one was answered.
 func (l *Ledger) probe(s wire.Space, want int) {
 	sp := &l.spaces[s]
 	if sp.eliciting == 0 {
@@ -127,7 +128,7 @@ func (l *Ledger) probe(s wire.Space, want int) {
 	}
 	sp.probes = max(sp.probes, want)
 	for n := sp.ring.first; n < sp.ring.next && want > 0; n++ {
-		if p := sp.ring.at(n); p.state == outstanding && p.AckEliciting {
+		if p := sp.ring.at(n); p.state == outstanding && p.AckEliciting && !p.Bare {
 			l.fate(s, p, Probed)
 			want--
 		}

@@ -19,6 +19,7 @@ type Sent struct {
 	AckEliciting bool // the peer must acknowledge it
 	InFlight     bool // it counts against the congestion window: ack-eliciting or padded
 	MTUProbe     bool // its loss says nothing about congestion (RFC 9000, section 14.4)
+	Bare         bool // nothing in it would have to be sent again, as in a PING: a probe timeout passes it over
 	ECN          uint8
 	Facts        []Fact // copied
 }
@@ -32,6 +33,7 @@ type Packet struct {
 	AckEliciting bool
 	InFlight     bool
 	MTUProbe     bool
+	Bare         bool
 	ECN          uint8
 	Facts        []Fact
 

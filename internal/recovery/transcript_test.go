@@ -133,6 +133,10 @@ func (tr *transcript) step(line int, now instant.Time, verb string, args []strin
 		for range number(args[1]) {
 			l.OnSent(now, s, p)
 		}
+	case "ping":
+		for range number(args[1]) {
+			l.OnSent(now, s, Sent{Size: 50, AckEliciting: true, InFlight: true, Bare: true})
+		}
 	case "note":
 		l.OnSent(now, s, Sent{Size: 50})
 	case "mtu":
