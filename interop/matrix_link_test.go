@@ -109,6 +109,14 @@ func (c *cell) background(cmd *exec.Cmd) error {
 	return nil
 }
 
+// backgroundWith does that with a program in the tree that reads a file of the cell's.
+func (c *cell) backgroundWith(p *peer, file, text string, args ...string) error {
+	if err := os.WriteFile(filepath.Join(c.dir.host, file), []byte(text), 0o644); err != nil {
+		return err
+	}
+	return c.background(p.command(args...))
+}
+
 // output runs a program to its end, within the cell's time, and returns its standard output. An exit code other than 0 is an
 // error.
 func (c *cell) output(cmd *exec.Cmd) (string, error) {

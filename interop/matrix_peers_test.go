@@ -26,6 +26,9 @@ var matrixPeers = []*matrixPeer{
 	ngtcp2GnuTLSPeer,
 	aioquicPeer,
 	curlPeer,
+	nginxPeer,
+	haproxyPeer,
+	caddyPeer,
 }
 
 // has reports whether the peer takes the other role.
