@@ -99,25 +99,33 @@ func (c *Conn) moveTo(ctx context.Context, path engine.Path) (err error) {
 	return nil
 }
 
-// escape moves the connection away from a socket from which the system does not send any more. Another address may take a
-// moment to come, so it is tried a few times.
+// escape moves the connection away from a socket from which the system does not send any more.
 func (c *Conn) escape(s *socket) {
-	wait := firstEscape
-	for range maxEscapes {
+	tryToEscape(c.Context().Done(), func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), patienceOfEscape)
-		err := c.Migrate(ctx, netip.AddrPort{})
-		cancel()
-		if err == nil || err == ErrMigrateDisabled || c.Err() != nil {
-			break
-		}
-		select {
-		case <-time.After(wait):
-		case <-c.Context().Done():
-		}
-		wait *= 2
-	}
+		defer cancel()
+		return c.Migrate(ctx, netip.AddrPort{})
+	})
 	s.ClearUnroutable()
 	c.ep.mu.Lock()
 	c.escaping = false
 	c.ep.mu.Unlock()
+}
+
+// tryToEscape calls migrate until it succeeds, or cannot, or the connection is over. Another address may take a moment to come,
+// so it is tried again, at most maxEscapes times, after waits that double.
+func tryToEscape(over <-chan struct{}, migrate func() error) {
+	wait := firstEscape
+	for tries := 1; ; tries++ {
+		err := migrate()
+		if err == nil || err == ErrMigrateDisabled || tries == maxEscapes {
+			return
+		}
+		select {
+		case <-time.After(wait):
+		case <-over:
+			return
+		}
+		wait *= 2
+	}
 }

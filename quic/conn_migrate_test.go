@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 var loopback2 = netip.MustParseAddrPort("127.0.0.2:0")
@@ -252,6 +254,39 @@ func TestAConnectionWhoseAddressVanishesFindsAnother(t *testing.T) {
 	c.ep.stranded(c.ep.sock) // what a send that the system refuses for want of an address or a route leads to
 	eventually(t, "the connection moves", func() bool { return c.LocalAddr().String() != before })
 	download(t, c, s, 100_000, func(int) {})
+}
+
+func TestAnEscapeIsTriedAFewTimes(t *testing.T) {
+	fail := errors.New("no route")
+	for _, c := range []struct {
+		sentence string
+		migrate  func(try int) error
+		ends     time.Duration // when the connection does; 0: it does not
+		tries    int
+		took     time.Duration
+	}{
+		{"until there is an address", func(try int) error {
+			if try == 4 {
+				return nil
+			}
+			return fail
+		}, 0, 4, 700 * time.Millisecond},
+		{"and eight times if there is none", func(int) error { return fail }, 0, maxEscapes, 12700 * time.Millisecond},
+		{"each time as long as it takes", func(int) error { time.Sleep(time.Second); return context.DeadlineExceeded }, 0, maxEscapes, 20700 * time.Millisecond},
+		{"not if the server forbids it", func(int) error { return ErrMigrateDisabled }, 0, 1, 0},
+		{"not when the connection is over", func(int) error { return fail }, time.Second, 4, time.Second},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			began, tries, over := time.Now(), 0, make(chan struct{})
+			if c.ends > 0 {
+				time.AfterFunc(c.ends, func() { close(over) })
+			}
+			tryToEscape(over, func() error { tries++; return c.migrate(tries) })
+			if took := time.Since(began); tries != c.tries || took != c.took {
+				t.Errorf("%s: %d times in %v, want %d in %v", c.sentence, tries, took, c.tries, c.took)
+			}
+		})
+	}
 }
 
 func TestThePreferredAddressIsMovedTo(t *testing.T) {

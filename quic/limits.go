@@ -61,7 +61,8 @@ const (
 	migratePatience = 5 * time.Second
 
 	// maxEscapes is how often a connection whose address has vanished tries to find another, first after firstEscape and then
-	// ever more rarely: half a minute in all, which is the idle timeout. patienceOfEscape is for each.
+	// ever more rarely: 13 seconds of waiting in all, and patienceOfEscape for each attempt, which is longer than the idle timeout.
+	// TestAnEscapeIsTriedAFewTimes.
 	maxEscapes       = 8
 	firstEscape      = 100 * time.Millisecond
 	patienceOfEscape = 5 * time.Second

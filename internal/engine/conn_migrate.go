@@ -35,7 +35,8 @@ var (
 //
 // Deviation: RFC 9000, section 9.5 advises against migrating when the server uses a zero-length connection ID, "because
 // traffic over the new path might be trivially linkable to traffic over the old one". Whoever calls Migrate wants the
-// connection more than that.
+// connection more than that. Section 9.6.3 would have a client that migrates while the server's preferred address is
+// probed probe both addresses from the new one at once; here one comes after the other (ErrMigrateBusy).
 func (c *Conn) Migrate(now instant.Time, to Path) error {
 	now = c.advance(now)
 	switch {
@@ -58,25 +59,52 @@ func (c *Conn) Migrate(now instant.Time, to Path) error {
 	return nil
 }
 
-// preferred returns the server's preferred address in the family that is used now; the zero AddrPort: none.
+// preferred returns the server's preferred address of the IP version that is used now; the zero AddrPort: there is none, or none
+// that one should go to.
+//
+// RFC 9000, section 9.6.1: "Servers MAY communicate a preferred address of each address family (IPv4 and IPv6) to allow clients to
+// pick the one most suited to their network attachment." Of the IP version in use we know that it works here, of the other
+// nothing, and our address is not of it. Deviation: a client "SHOULD select one of the two addresses"; where the server
+// offers only one of the other version we stay.
 func (c *Conn) preferred() netip.AddrPort {
 	a := c.peer.PreferredAddress
-	switch {
-	case c.server || a == nil:
+	if c.server || a == nil {
 		return netip.AddrPort{}
-	case c.path.Remote.Addr().Is4():
-		return a.V4
 	}
-	return a.V6
+	to := a.V6
+	if c.path.Remote.Addr().Unmap().Is4() {
+		to = a.V4
+	}
+	if to.Port() == 0 || !mayLeadTo(c.path.Remote.Addr(), to.Addr()) {
+		return netip.AddrPort{}
+	}
+	return to
+}
+
+// mayLeadTo reports whether a server at one address may prefer another.
+//
+// RFC 9000, section 21.5.6: "Endpoints SHOULD NOT allow connections or migration to a loopback address if the same service was previously
+// available at a different interface or if the address was provided by a service at a non-loopback address." The same goes for
+// addresses of a link, which make no sense without the name of it, and for those that are not of one host.
+func mayLeadTo(at, to netip.Addr) bool {
+	switch {
+	case !to.IsValid() || to.IsUnspecified() || to.IsMulticast() || to == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+		return false
+	case to.IsLoopback():
+		return at.IsLoopback()
+	case to.IsLinkLocalUnicast():
+		return at.IsLinkLocalUnicast() && to.Is4()
+	}
+	return true
 }
 
 // followPreferred probes the server's preferred address, once the handshake is confirmed.
 //
 // RFC 9000, section 9.6.1: "Once the handshake is confirmed, the client SHOULD select one of the two addresses provided by the
-// server and initiate path validation". We keep to the family that is known to work.
+// server and initiate path validation". It goes on in the IP version in use, or not at all: see preferred.
 func (c *Conn) followPreferred(now instant.Time) {
 	to := c.preferred()
-	if to.IsValid() && !to.Addr().IsUnspecified() && to.Port() != 0 && to != c.path.Remote && c.ids.spares() > 0 {
+	if to.IsValid() && to != c.path.Remote && c.ids.spares() > 0 {
 		c.path.move.begin(c, now, Path{Local: c.path.Local, Remote: to})
 	}
 }

@@ -333,10 +333,59 @@ func TestThePreferredAddressIsFollowed(t *testing.T) {
 	if x.conn.Path().Remote != serverAddr || x.conn.Err() != nil {
 		t.Errorf("without an answer the path is %v: %v", x.conn.Path(), x.conn.Err())
 	}
-	x = newExchange(t, false, with(netip.AddrPort{})).handshake()
+	x = newExchange(t, false, with(netip.AddrPort{}))
+	x.playHandshake()
 	x.advance(10 * time.Second)
-	if len(x.sizes) != 0 && x.conn.Stats().PathChanges != 0 {
-		t.Errorf("an address of the other family is followed: %v", x.paths)
+	for _, p := range x.paths {
+		if p.Remote != serverAddr {
+			t.Errorf("only one of the other IP version is offered, and %v is sent to", p.Remote)
+		}
+	}
+	for _, f := range x.queue {
+		if strings.HasPrefix(f.text, "path_challenge") {
+			t.Error("a path is probed")
+		}
+	}
+}
+
+func TestWhichPreferredAddressIsFollowed(t *testing.T) {
+	// RFC 9000, sections 9.6.1 and 21.5.6.
+	for _, c := range []struct{ at, v4, v6, want string }{
+		{"192.0.2.2:443", "192.0.2.3:444", "[2001:db8::3]:444", "192.0.2.3:444"},
+		{"[2001:db8::2]:443", "192.0.2.3:444", "[2001:db8::3]:444", "[2001:db8::3]:444"},
+		{"[::ffff:192.0.2.2]:443", "192.0.2.3:444", "[2001:db8::3]:444", "192.0.2.3:444"},
+		{"192.0.2.2:443", "", "[2001:db8::3]:444", ""},
+		{"[2001:db8::2]:443", "192.0.2.3:444", "", ""},
+		{"192.0.2.2:443", "0.0.0.0:444", "", ""},
+		{"192.0.2.2:443", "192.0.2.3:0", "", ""},
+		{"192.0.2.2:443", "224.0.0.1:444", "", ""},
+		{"192.0.2.2:443", "255.255.255.255:444", "", ""},
+		{"192.0.2.2:443", "127.0.0.1:444", "", ""},
+		{"[2001:db8::2]:443", "", "[::1]:444", ""},
+		{"[2001:db8::2]:443", "", "[fe80::1]:444", ""},
+		{"[fe80::2]:443", "", "[fe80::1]:444", ""}, // of which link?
+		{"192.0.2.2:443", "169.254.1.2:444", "", ""},
+		{"169.254.1.1:443", "169.254.1.2:444", "", "169.254.1.2:444"},
+		{"127.0.0.1:443", "127.0.0.2:444", "", "127.0.0.2:444"},
+		{"127.0.0.1:443", "192.0.2.3:444", "", "192.0.2.3:444"},
+		{"192.0.2.2:443", "10.0.0.1:444", "", "10.0.0.1:444"},
+	} {
+		parse := func(s string) (a netip.AddrPort) {
+			if s != "" {
+				a = netip.MustParseAddrPort(s)
+			}
+			return a
+		}
+		var conn Conn
+		conn.path.Remote = parse(c.at)
+		conn.peer.PreferredAddress = &wire.PreferredAddress{V4: parse(c.v4), V6: parse(c.v6)}
+		if got := conn.preferred(); got != parse(c.want) {
+			t.Errorf("a server at %s prefers %q or %q: followed is %v", c.at, c.v4, c.v6, got)
+		}
+		conn.server = true
+		if got := conn.preferred(); got.IsValid() {
+			t.Error("a server follows")
+		}
 	}
 }
 
