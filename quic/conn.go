@@ -100,7 +100,7 @@ func (c *Conn) open(ctx context.Context, uni bool) (s *Stream, err error) {
 	}
 	c.mu.Lock()
 	defer c.leave(&err)
-	for {
+	for told := false; ; told = !told {
 		if c.err != nil {
 			return nil, c.err
 		}
@@ -111,9 +111,10 @@ func (c *Conn) open(ctx context.Context, uni bool) (s *Stream, err error) {
 		if id, ok := c.core.Open(now, uni); ok {
 			return c.newStream(id), nil
 		}
-		c.flush(now, false) // STREAMS_BLOCKED tells the peer
-		if c.err == nil {
+		if told {
 			list.wait(&c.mu, ctx.Done())
+		} else {
+			c.flush(now, false) // STREAMS_BLOCKED tells the peer. The lock was released: look again before waiting
 		}
 	}
 }
