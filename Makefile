@@ -34,13 +34,11 @@ peers: ## install the real peers that interop wants (root, Debian)
 interop: ## real clients and servers against ours, and the quick half of the matrix
 	cd interop && $(GO) test -count=1 -parallel 6 ./...
 
+MATRIX = GODWIT_MATRIX_RESULTS=$(CURDIR)/docs/interop.jsonl GODWIT_MATRIX_TABLE=$(CURDIR)/docs/interop.md
 interop-matrix: ## docs/interop.md, from a full run of the matrix; PEER=name runs one column again
-	mkdir -p bin
-	$(if $(PEER),,rm -f bin/interop-matrix.jsonl)
-	-cd interop && GODWIT_MATRIX=full GODWIT_MATRIX_RESULTS=$(CURDIR)/bin/interop-matrix.jsonl \
-		$(GO) test -count=1 -parallel 6 -timeout 2h -run 'TestMatrix$$/cells/$(PEER)' .
-	cd interop && GODWIT_MATRIX_RESULTS=$(CURDIR)/bin/interop-matrix.jsonl GODWIT_MATRIX_TABLE=$(CURDIR)/docs/interop.md \
-		$(GO) test -count=1 -run TestMatrixTable .
+	$(if $(PEER),,rm -f docs/interop.jsonl)
+	-cd interop && $(MATRIX) GODWIT_MATRIX=full $(GO) test -count=1 -parallel 6 -timeout 2h -run 'TestMatrix$$/cells/$(PEER)' .
+	cd interop && $(MATRIX) $(GO) test -count=1 -run TestMatrixTable .
 
 bench: ## Godwit and quic-go side by side
 	cd bench && $(GO) run . $(ARGS)

@@ -225,7 +225,9 @@ func connections(n int, size int64) (list [][]int64) {
 func rebinding(addr bool) func() path {
 	return func() path {
 		p := p2p()
-		p.rebind = link.Rebind{After: time.Second, Every: 5 * time.Second, Addr: addr}
+		// What the server still sends to the address before arrives: whether a client that only reads learns of the change
+		// would be a matter of luck otherwise.
+		p.rebind = link.Rebind{After: time.Second, Every: 5 * time.Second, Addr: addr, Keep: true}
 		return p
 	}
 }

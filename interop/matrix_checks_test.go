@@ -4,10 +4,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/godwit-net/godwit/internal/wire"
 )
@@ -324,9 +326,16 @@ func wantVersion2(e *evidence) error {
 
 // paths are the client's addresses as the server saw them, or pairs of addresses where the server's changed, in order, each with
 // the number of the first frame that the server sent on it.
+//
+// What is before the client's first Handshake packet is left out: nobody migrates during the handshake (RFC 9000, section 9).
 func (e *evidence) paths() (list []serverPath) {
+	begun := false
 	for i := range e.wire {
 		d := &e.wire[i]
+		begun = begun || d.up && slices.ContainsFunc(d.packets, func(p wire.LongHeader) bool { return p.Type == wire.PacketHandshake })
+		if !begun {
+			continue
+		}
 		p := serverPath{client: d.src, server: d.dst}
 		if !d.up {
 			p = serverPath{client: d.dst, server: d.src}
@@ -349,48 +358,96 @@ type serverPath struct {
 }
 
 // wantPathsValidated wants the server to begin with a PATH_CHALLENGE on each path but the first, and the client to answer each
-// challenge of the server's that reached it. (Those for a path that was left do not.)
+// challenge of the server's that reached it.
+//
+// A client that moves by itself probes the new path, and a server may answer that before it has anything to ask: there the challenge
+// may come later.
 func wantPathsValidated(e *evidence) error {
 	list := e.paths()
 	if len(list) < 2 {
 		return fmt.Errorf("the server saw %d path", len(list))
 	}
-	challenged := map[string]bool{} // frames of the capture at the server's end
-	rows, err := e.dissect("quic.path_challenge.data")
-	for _, row := range rows {
-		challenged[row[0]] = true
-	}
-	if err != nil {
-		return err
-	}
 	for _, p := range list[1:] {
-		if p.first != 0 && !challenged[strconv.Itoa(p.first)] {
-			return fmt.Errorf("the server's first packet to %v (frame %d) has no PATH_CHALLENGE", p.client, p.first)
+		if p.first == 0 || e.c.wants.move {
+			continue
+		}
+		if err := e.wantChallengeIn(p.first); err != nil {
+			return fmt.Errorf("the server's first packet to %v: %w", p.client, err)
 		}
 	}
-	arrived, answered := map[string]bool{}, map[string]bool{} // by what they carry
-	rows, err = e.dissectAtClient("quic.path_challenge.data||quic.path_response.data",
-		"udp.srcport", "quic.path_challenge.data", "quic.path_response.data")
+	return e.wantChallengesAnswered()
+}
+
+// wantChallengeIn wants a PATH_CHALLENGE in a frame that the server sent.
+func (e *evidence) wantChallengeIn(frame int) error {
+	rows, err := e.dissect(fmt.Sprintf("frame.number==%d", frame), "quic.frame_type", "quic.path_challenge.data", "quic.dcid")
+	switch {
+	case err != nil:
+		return err
+	case len(rows) != 1:
+		return fmt.Errorf("tshark does not show frame %d", frame)
+	case rows[0][2] != "":
+		return nil
+	case rows[0][1] != "" || e.c.role != asServer:
+		return fmt.Errorf("frame %d has no PATH_CHALLENGE", frame)
+	}
+	// tshark cannot decrypt a packet that was overtaken on the way into the capture when its number has but one byte. It is
+	// ours: our qlog knows the first packet to this connection ID.
+	for _, p := range e.ourPackets(false, "1RTT") {
+		if p.Data.Header.DCID == strings.ReplaceAll(rows[0][3], ":", "") {
+			if slices.ContainsFunc(p.Data.Frames, func(f loggedFrame) bool { return f.Type == "path_challenge" }) {
+				return nil
+			}
+			break
+		}
+	}
+	return fmt.Errorf("frame %d has no PATH_CHALLENGE in our qlog", frame)
+}
+
+// wantChallengesAnswered wants the client to answer each challenge of the server's that reached it, but for those that found it
+// closing, and those for the socket that a client has left by itself.
+func (e *evidence) wantChallengesAnswered() error {
+	const closing = 50 * time.Millisecond
+	rows, err := e.dissectAtClient("quic.path_challenge.data||quic.path_response.data||quic.frame_type==28||quic.frame_type==29",
+		"udp.srcport", "udp.dstport", "frame.time_relative", "quic.path_challenge.data", "quic.path_response.data")
 	if err != nil {
 		return err
 	}
 	comma := func(r rune) bool { return r == ',' }
+	fromServer := func(row []string) bool {
+		port := port16(row[1])
+		return port == e.c.addr.Port() || port == e.c.preferredFront.Port()
+	}
+	arrived, answered := map[string]time.Duration{}, map[string]bool{} // by what they carry
+	closed, newest := time.Duration(math.MaxInt64), ""                 // the client, and its latest port
 	for _, row := range rows {
-		if port := port16(row[1]); port == e.c.addr.Port() || port == e.c.preferredFront.Port() {
-			for _, data := range strings.FieldsFunc(row[2], comma) {
-				arrived[data] = true
+		if !fromServer(row) {
+			newest = row[1]
+		}
+	}
+	for _, row := range rows {
+		seconds, _ := strconv.ParseFloat(row[3], 64)
+		at := time.Duration(seconds * float64(time.Second))
+		if !fromServer(row) {
+			for _, data := range strings.FieldsFunc(row[5], comma) {
+				answered[data] = true
+			}
+			if row[4] == "" && row[5] == "" {
+				closed = min(closed, at)
 			}
 			continue
 		}
-		for _, data := range strings.FieldsFunc(row[3], comma) {
-			answered[data] = true
+		for _, data := range strings.FieldsFunc(row[4], comma) {
+			if row[2] == newest {
+				arrived[data] = at
+			}
 		}
 	}
 	if len(arrived) == 0 {
 		return errors.New("no challenge reached the client")
 	}
-	for data := range arrived { // any order
-		if !answered[data] {
+	for data, at := range arrived { // any order
+		if !answered[data] && at < closed-closing {
 			return fmt.Errorf("the client does not answer the challenge %s; %d challenges reached it, %d were answered", data, len(arrived), len(answered))
 		}
 	}

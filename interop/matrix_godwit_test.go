@@ -83,12 +83,7 @@ func (c *cell) askOurs() error {
 	}
 	for _, names := range c.names {
 		var conn atomic.Pointer[quic.Conn]
-		q := c.ourConfig()
-		if c.rebinds() {
-			// A client that only reads has nothing to send by which a server could learn of its new address.
-			q.KeepAlive = time.Second
-		}
-		tr := &http3.Transport{TLSClientConfig: conf, QUIC: q, DisableCompression: true}
+		tr := &http3.Transport{TLSClientConfig: conf, QUIC: c.ourConfig(), DisableCompression: true}
 		tr.Dial = dialAnd(func(q *quic.Conn) {
 			conn.Store(q)
 			if c.wants.keyUpdate {

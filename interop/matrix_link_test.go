@@ -119,16 +119,18 @@ func (c *cell) backgroundWith(p *peer, file, text string, args ...string) error 
 
 // output runs a program to its end, within the cell's time, and returns its standard output. An exit code other than 0 is an
 // error.
-func (c *cell) output(cmd *exec.Cmd) (string, error) {
+func (c *cell) output(cmd *exec.Cmd) (string, error) { return c.outputWithin(c.ctx, cmd) }
+
+func (c *cell) outputWithin(ctx context.Context, cmd *exec.Cmd) (string, error) {
 	var stdout, stderr bytes.Buffer
 	cmd.WaitDelay = 5 * time.Second
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Start(); err != nil {
 		return "", err
 	}
-	stop := context.AfterFunc(c.ctx, func() { cmd.Process.Kill() })
+	stop := context.AfterFunc(ctx, func() { cmd.Process.Kill() })
 	err := cmd.Wait()
-	if !stop() && c.ctx.Err() != nil {
+	if !stop() && ctx.Err() != nil {
 		err = fmt.Errorf("%s was not done in time", filepath.Base(cmd.Path))
 	}
 	f, openErr := os.OpenFile(filepath.Join(c.dir.host, filepath.Base(cmd.Path)+".log"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)

@@ -9,12 +9,16 @@ import (
 var aioquicPeer = &matrixPeer{
 	name:     "aioquic",
 	programs: []*peer{aioquicClient, aioquicServer},
+	slow:     true, // it is Python
 	version:  func() string { return packageVersion("python3-aioquic") },
 	serve:    aioquicServes,
 	ask:      aioquicAsks,
 	cannotServe: map[string]string{
 		"ecn":      noECN,
 		"chacha20": "neither aioquic's server nor crypto/tls in our client can be told a cipher suite",
+	},
+	faultServing: map[string]string{
+		"connectionmigration": "aioquic answers a PATH_CHALLENGE only on the path in use, so that a client that asks before it moves gets no answer (RFC 9000, section 8.2.2, wants one)",
 	},
 	cannotAsk: map[string]string{
 		"ecn":                 noECN,

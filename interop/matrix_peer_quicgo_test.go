@@ -8,7 +8,6 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	quicgoquic "github.com/quic-go/quic-go"
 	quicgo "github.com/quic-go/quic-go/http3"
@@ -92,11 +91,7 @@ func quicGoFetches(c *cell, conf *tls.Config, names []string, early bool) error 
 	qtr := &quicgoquic.Transport{Conn: sock}
 	defer qtr.Close()
 	var conn atomic.Pointer[quicgoquic.Conn]
-	qc := &quicgoquic.Config{}
-	if c.rebinds() {
-		qc.KeepAlivePeriod = time.Second // as with ours
-	}
-	tr := &quicgo.Transport{TLSClientConfig: conf, DisableCompression: true, QUICConfig: qc,
+	tr := &quicgo.Transport{TLSClientConfig: conf, DisableCompression: true, QUICConfig: &quicgoquic.Config{},
 		Dial: func(ctx context.Context, _ string, tlsConf *tls.Config, qc *quicgoquic.Config) (*quicgoquic.Conn, error) {
 			q, err := qtr.DialEarly(ctx, net.UDPAddrFromAddrPort(c.addr), tlsConf, qc)
 			conn.Store(q)

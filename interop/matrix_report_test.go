@@ -3,6 +3,7 @@ package interop
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -44,6 +45,7 @@ func (r *results) write(t *testing.T, line *resultLine) {
 	t.Helper()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	line.Seconds = math.Round(10*line.Seconds) / 10
 	r.lines = append(r.lines, line)
 	if r.file == nil {
 		return
@@ -93,6 +95,23 @@ func TestMatrixTable(t *testing.T) {
 	if err := os.WriteFile(to, []byte(renderMatrix(cells)), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	var kept strings.Builder // the results file in the table's order, a line for each cell
+	for _, p := range matrixPeers {
+		for _, r := range []role{asServer, asClient} {
+			for _, test := range runnerTests {
+				if l := cells[resultKey{p.name, string(r), test.name}]; l != nil {
+					line, err := json.Marshal(l)
+					if err != nil {
+						t.Fatal(err)
+					}
+					fmt.Fprintf(&kept, "%s\n", line)
+				}
+			}
+		}
+	}
+	if err := os.WriteFile(from, []byte(kept.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
 }
 
 type resultKey struct{ peer, role, test string }
@@ -109,9 +128,13 @@ func renderMatrix(cells map[resultKey]*resultLine) string {
 	for _, r := range []role{asServer, asClient} {
 		renderRole(&b, cells, r)
 	}
-	b.WriteString("\n## Tests\n\n| letter | name | what |\n|---|---|---|\n")
+	b.WriteString("\n## Tests\n\n| letter | name | what | |\n|---|---|---|---|\n")
 	for _, test := range runnerTests {
-		fmt.Fprintf(&b, "| %s | %s | %s |\n", test.letter, test.name, test.about)
+		slow := ""
+		if test.slow {
+			slow = "slow"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", test.letter, test.name, test.about, slow)
 	}
 	return b.String()
 }
@@ -119,8 +142,8 @@ func renderMatrix(cells map[resultKey]*resultLine) string {
 const matrixPreface = `# Interop matrix
 
 Every test of the public interop runner (github.com/quic-interop/quic-interop-runner at 1d6f655), Godwit in one role and a peer
-in the other. ` + "`make interop-matrix`" + ` writes this file, and it is the result of one real run; it takes a quarter of an hour.
-` + "`make interop-matrix PEER=nginx`" + ` runs one column again; in continuous integration the quick half runs, without the tests marked slow.
+in the other. ` + "`make interop-matrix`" + ` writes this file, and [interop.jsonl](interop.jsonl) with a line for each cell: the results of real
+runs. ` + "`make interop-matrix PEER=nginx`" + ` runs one column again. Continuous integration runs the quick half, all but the tests marked slow.
 
 Between the two ends is the link emulator (internal/link) with the runner's scenario: 15 ms each way, 10 Mbit/s, a queue of 25
 packets, unless the test says otherwise. HTTP/3 takes the place of HTTP/0.9. Whether a cell passes is decided by what was sent: the files, byte

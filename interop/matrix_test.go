@@ -85,6 +85,9 @@ func runCell(t *testing.T, p *matrixPeer, r role, test *runnerTest, results *res
 	if limit == 0 {
 		limit = time.Minute
 	}
+	if p.slow {
+		limit *= 3
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	c := &cell{runnerTest: test, t: t, ctx: ctx, peer: p, role: r, dir: newShare(t)}

@@ -1,12 +1,14 @@
 package interop
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/godwit-net/godwit/internal/wire"
 )
@@ -128,7 +130,9 @@ func (e *evidence) dissectFile(file string, servers []uint16, filter string, fie
 	for _, f := range append([]string{"frame.number"}, fields...) {
 		args = append(args, "-e", f)
 	}
-	r, err := e.c.output(tshark.command(args...))
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(e.c.ctx), 3*time.Minute) // it is no part of the test
+	defer cancel()
+	r, err := e.c.outputWithin(ctx, tshark.command(args...))
 	if err != nil {
 		return nil, fmt.Errorf("tshark: %w", err)
 	}
