@@ -60,7 +60,7 @@ func (x *exchange) serve() {
 	if err == io.ErrUnexpectedEOF {
 		// The handler wrote less than its Content-Length: the client must not
 		// take it for complete.
-		x.s.Reset(uint64(h3.H3InternalError))
+		x.breakOff()
 	} else if errors.Is(err, os.ErrDeadlineExceeded) {
 		x.s.Reset(uint64(h3.H3RequestCancelled))
 	}
@@ -85,7 +85,7 @@ func (x *exchange) handle() (done bool) {
 		x.res.abandon()
 		x.end()
 		x.s.StopReading(uint64(h3.H3InternalError))
-		x.s.Reset(uint64(h3.H3InternalError))
+		x.breakOff()
 		x.freeReader()
 	}()
 	handler := srv.Handler
@@ -97,6 +97,14 @@ func (x *exchange) handle() (done bool) {
 	}
 	handler.ServeHTTP(&x.res, x.req)
 	return true
+}
+
+// breakOff resets the stream behind what was written to it. A client that knows
+// RESET_STREAM_AT reads what the handler has flushed before it finds that there
+// is no end, as it would on TCP; another one may find the reset alone.
+func (x *exchange) breakOff() {
+	x.s.SetReliableBoundary()
+	x.s.Reset(uint64(h3.H3InternalError))
 }
 
 // optionsHandler answers "OPTIONS *".

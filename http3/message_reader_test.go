@@ -31,6 +31,7 @@ func (s *bytesStream) Context() context.Context         { return context.Backgro
 func (s *bytesStream) SetReadDeadline(time.Time) error  { return nil }
 func (s *bytesStream) SetWriteDeadline(time.Time) error { return nil }
 func (s *bytesStream) Reset(code uint64)                { s.codes += fmt.Sprint("reset ", ErrorCode(code), " ") }
+func (s *bytesStream) SetReliableBoundary()             { s.codes += "boundary " }
 func (s *bytesStream) StopReading(code uint64)          { s.codes += fmt.Sprint("stop ", ErrorCode(code), " ") }
 func (s *bytesStream) Write(p []byte) (int, error)      { return s.out.Write(p) }
 func (s *bytesStream) AfterReadable(f func())           { go f() }

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -134,6 +135,33 @@ func TestAResponseThatBreaksOffBreaksOffForTheClient(t *testing.T) {
 		t.Errorf("status %d", res.StatusCode)
 	}
 	contains(t, body, "closed the connection without an answer; the request may have been processed\n")
+}
+
+// What the platform sent before it broke off arrives, even when the client is slow to read it.
+func TestWhatCameBeforeTheBreakArrives(t *testing.T) {
+	goroutinesReturn(t)
+	const size = 256 << 10
+	w := build(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", strconv.Itoa(2*size))
+		w.Write(make([]byte, size))
+		w.(http.Flusher).Flush()
+		panic(http.ErrAbortHandler)
+	})
+	for range 20 {
+		res, err := w.client.Do(w.request("GET", "/", nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res.StatusCode != http.StatusOK {
+			t.Fatalf("status %d", res.StatusCode)
+		}
+		n, err := io.Copy(io.Discard, res.Body)
+		res.Body.Close()
+		// The exit may have had a piece in its buffer that was not flushed.
+		if n < size-copyBufferSize || !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("%d bytes of %d arrived, %v", n, size, err)
+		}
+	}
 }
 
 // The platform may answer before it has read everything, and then not read on.
