@@ -233,3 +233,26 @@ func wantNoFragments(t *testing.T, hosts ...*host) {
 
 // hostPort is an address as a URL and net.Dial want it.
 func hostPort(host string, port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
+
+// twoWays is a host a with two interfaces to the router r, and b behind it: a is 10.77.1.1 and fd77:1::1 on e0, which its
+// default routes prefer, 10.77.3.1 and fd77:3::1 on e1; b is 10.77.2.1 and fd77:2::1. What a sends leaves by the interface
+// that has its source address.
+func twoWays(t *testing.T) (a, r, b *host) {
+	t.Helper()
+	a, r, b = routed(t, 1500)
+	a.cable("e1", r, "rc", 1500)
+	r.ip("addr add 10.77.3.254/24 dev rc", "addr add fd77:3::254/64 dev rc nodad")
+	a.ip("addr add 10.77.3.1/24 dev e1", "addr add fd77:3::1/64 dev e1 nodad",
+		"route add default via 10.77.3.254 metric 500", "route add default via fd77:3::254 metric 5000",
+		"route add default via 10.77.3.254 table 3", "rule add from 10.77.3.0/24 table 3")
+	ipv6 := ipTool.command("-6", "-n", a.ns, "-batch", "-")
+	ipv6.Stdin = strings.NewReader("route add default via fd77:3::254 table 3\nrule add from fd77:3::/64 table 3\n")
+	if out, err := ipv6.CombinedOutput(); err != nil {
+		t.Fatalf("ip: %v: %s", err, out)
+	}
+	for _, device := range []string{"e0", "e1"} {
+		a.rate(device, 50)
+	}
+	b.rate("e0", 50)
+	return a, r, b
+}

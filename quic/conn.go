@@ -109,6 +109,9 @@ func (c *Conn) open(ctx context.Context, uni bool) (s *Stream, err error) {
 		}
 		now := c.now()
 		if id, ok := c.core.Open(now, uni); ok {
+			if !uni {
+				c.lookOut()
+			}
 			return c.newStream(id), nil
 		}
 		if told {

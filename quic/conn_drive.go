@@ -26,7 +26,7 @@ func (c *Conn) receive(now instant.Time, run []engine.Datagram) {
 		return
 	}
 	now = c.at(now)
-	c.heard = true
+	c.heard, c.heardAt = true, now
 	for i := range run {
 		d := &run[i]
 		if !d.Path.Local.Addr().IsValid() {

@@ -27,6 +27,7 @@ var (
 type relocation struct {
 	moving       waitList // for the end of the handshake, or of a migration
 	moveFailures int64    // migrations that failed
+	lookout
 }
 
 // Migrate moves a connection that the function Dial made to another local address, and returns when it has moved. It opens
@@ -35,7 +36,8 @@ type relocation struct {
 // (ErrNoAnswer, after three probe timeouts, 3 seconds at least). Streams notice nothing. Congestion control starts
 // anew, unless only the port is another (RFC 9000, section 9.4).
 //
-// A connection whose address has vanished, or whose route, does the same by itself.
+// A connection whose address has vanished, or whose route, or whose interface does not work any more while another does, does
+// the same by itself.
 func (c *Conn) Migrate(ctx context.Context, local netip.AddrPort) error {
 	switch {
 	case !c.client:

@@ -67,6 +67,10 @@ const (
 	firstEscape      = 100 * time.Millisecond
 	patienceOfEscape = 5 * time.Second
 
+	// lookoutPause is how long a client that waits for something hears nothing before it looks whether its address still is good,
+	// and how often it looks: far below what users wait for, and above the round-trip times of nearly all paths.
+	lookoutPause = time.Second
+
 	// refusals is how many flights of a Dial have to be refused (ICMP port unreachable) before it fails with ErrRefused, about a
 	// second after the first. While other addresses are left one is enough: nothing is lost if it was not the truth.
 	refusals = 2

@@ -1,0 +1,48 @@
+package quic
+
+import (
+	"net/netip"
+	"testing"
+)
+
+func TestAnAddressIsUpWhenItsInterfaceWorks(t *testing.T) {
+	loopbackNet(t)
+	for addr, want := range map[string]bool{"127.0.0.1": true, "127.0.0.2": true, "192.0.2.1": false, "2001:db8::1": false} {
+		if got := isUp(netip.MustParseAddr(addr)); got != want {
+			t.Errorf("%s: %v", addr, got)
+		}
+	}
+	if !isUp(netip.Addr{}) {
+		t.Error("an address that is not known counts as lost")
+	}
+}
+
+// A client looks out while it has a request, and no longer.
+func TestTheLookoutEndsWithTheRequests(t *testing.T) {
+	e := listen(t, nil)
+	c := dial(t, e, nil)
+	s, err := e.Accept(testContext(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	looking := func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.looking != nil
+	}
+	if looking() {
+		t.Error("it looks out for nothing")
+	}
+	ours, theirs := streams(t, c, s)
+	if !looking() {
+		t.Error("it does not look out for an answer")
+	}
+	ours.Close()
+	theirs.Close()
+	ours.StopReading(0)
+	theirs.StopReading(0)
+	eventually(t, "the lookout ends", func() bool { return !looking() })
+	if n := c.Stats().PathChanges; n != 0 {
+		t.Errorf("%d path changes", n)
+	}
+}
