@@ -103,6 +103,11 @@ type Routing struct {
 	// Default nil: 8 random bytes. Package quiclb has one.
 	ConnIDs ConnIDGenerator
 
+	// Stationary gives the peer one connection ID, and asks it not to change its address of its own will (disable_active_migration,
+	// RFC 9000, section 18.2), which would be known for the same connection's by that ID. For ConnIDs that lead a load balancer
+	// nowhere or tell everybody where. A NAT that gives a client another address is followed all the same. Default false.
+	Stationary bool
+
 	// Preferred is where a server would rather be reached, one address for each IP version at the most: clients move there once
 	// their handshake is done, if they can (RFC 9000, section 9.6). Listen opens a socket there, unless it is the port that it
 	// listens on at every address. Default nil: nowhere else.

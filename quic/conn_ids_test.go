@@ -131,3 +131,19 @@ func TestAStatelessResetIsOfTheLengthOfTheID(t *testing.T) {
 		t.Errorf("the client's end: %v", err)
 	}
 }
+
+func TestAStationaryClientDoesNotMigrate(t *testing.T) {
+	loopbackNet(t)
+	conf := withIDs(lengthy(8))
+	conf.Stationary = true
+	c, s := pair(t, nil, conf)
+	if err := c.Migrate(testContext(t), loopback2); err != ErrMigrateDisabled {
+		t.Errorf("it migrates: %v", err)
+	}
+	download(t, c, s, 100_000, func(int) {})
+	s.ep.mu.Lock()
+	defer s.ep.mu.Unlock()
+	if len(s.ids) != 1 {
+		t.Errorf("it has %d IDs", len(s.ids))
+	}
+}

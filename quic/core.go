@@ -40,6 +40,7 @@ func (c *Conn) coreConfig(conf *Config, tlsConf *tls.Config) *engine.Config {
 		Early:            c.earlyConfig(conf),
 	}
 	out.ClaimID = func(id wire.ConnID) bool { return c.ep.claimID(c, id) }
+	out.OneID = conf.Stationary
 	if c.ep.ids != nil {
 		out.IDs = c.ep.ids
 	}

@@ -35,7 +35,7 @@ type Config struct {
 	// nonces are random. A server that is started again, with the same key, begins at a random one: make them 8 bytes or more.
 	NonceLen int
 	// Key is the 16 bytes of an AES-128 key. Nil: nothing is encrypted, and anybody can tell by their IDs which connections
-	// are of one server.
+	// are of one server, which should give each client one ID only (section 9): see quic.Routing.Stationary.
 	Key []byte
 	// Len is the length of an ID, the same on all servers, 20 bytes at most. What is beyond server ID and nonce is random.
 	// Default 0: 1 + ServerIDLen + NonceLen.

@@ -31,9 +31,9 @@ func NewGenerator(c Config, serverID []byte) (*Generator, error) {
 // to go by addresses.
 //
 // Section 3.2: "Servers with no active configuration MUST issue connection IDs with the reserved value of the three most significant
-// bits set to 0b111 to signify the connection ID is unroutable. These connection IDs MUST self-encode their length". Deviation:
-// such servers "SHOULD provide the client exactly one CID over the life of the connection"; how many a client gets is not the
-// generator's to say.
+// bits set to 0b111 to signify the connection ID is unroutable. These connection IDs MUST self-encode their length". They "SHOULD
+// provide the client exactly one CID over the life of the connection" and "SHOULD send the "disable_active_migration" transport
+// parameter": quic.Routing.Stationary sees to both.
 func NewUnroutable(length int) (*Generator, error) {
 	if length < 8 || length > maxLen {
 		return nil, fmt.Errorf("quiclb: IDs of %d bytes, not of 8 to %d", length, maxLen)

@@ -113,6 +113,7 @@ func (x *connIDs) retried(src []byte) {
 // fillParams writes what of our transport parameters speaks of connection IDs.
 func (x *connIDs) fillParams(c *Conn, p *wire.TransportParams) {
 	p.InitialSrcID = x.local[0].id.AppendTo([]byte{})
+	p.DisableActiveMigration = c.config.OneID
 	if c.server {
 		p.OriginalDstID = x.original.AppendTo([]byte{})
 		if x.wasRetry {
@@ -196,7 +197,11 @@ func (x *connIDs) adoptPreferred(a *wire.PreferredAddress) {
 // RFC 9000, section 5.1.1: "An endpoint that selects a zero-length connection ID during the handshake cannot issue a new
 // connection ID."
 func (x *connIDs) issue(c *Conn) {
-	for x.length > 0 && x.current() < min(c.peer.ActiveConnIDLimit, maxLocalIDs) {
+	limit := min(c.peer.ActiveConnIDLimit, maxLocalIDs)
+	if c.config.OneID {
+		limit = 1
+	}
+	for x.length > 0 && x.current() < limit {
 		l := x.addLocal(c)
 		if l == nil {
 			return // the peer makes do with those it has

@@ -16,6 +16,7 @@ type IDGenerator interface {
 type IDConfig struct {
 	IDs     IDGenerator            // nil: 8 random bytes
 	ClaimID func(wire.ConnID) bool // reports whether an ID of ours leads nowhere yet, and makes it lead here; nil: it always does
+	OneID   bool                   // the peer has one ID at a time and is asked not to migrate
 }
 
 // idLen returns the length of the IDs of g; nil stands for random ones.

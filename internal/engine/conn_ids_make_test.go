@@ -88,7 +88,7 @@ func TestAnIDThatLeadsElsewhereIsNotTaken(t *testing.T) {
 		{"one that has nothing new gives no connection", 1, nil},
 	} {
 		taken = map[byte]bool{1: true, 2: true, 0: c.want == nil}
-		config := Config{IDConfig: IDConfig{&counting{circle: c.circle}, claim}, TLS: serverTLS()}
+		config := Config{IDConfig: IDConfig{IDs: &counting{circle: c.circle}, ClaimID: claim}, TLS: serverTLS()}
 		in := Incoming{Path: Path{Local: serverAddr, Remote: clientAddr}, DstID: wire.MakeConnID([]byte("original")), SrcID: peerID(0)}
 		conn, err := NewServer(1e9, &config, in)
 		if c.want == nil {
@@ -166,5 +166,25 @@ func TestResetTokensAreOfTheWholeID(t *testing.T) {
 	client := Acceptor{IDs: lengthy(0)}
 	if v := client.Receive(0, Datagram{Payload: make([]byte, 100)}, make([]byte, 1200), 3); v.Kind != Drop {
 		t.Errorf("a client without IDs answers with %+v", v)
+	}
+}
+
+func TestAStationaryPeerHasOneID(t *testing.T) {
+	x := newExchange(t, true, withConfig(func(c *Config) { c.OneID = true })).handshake()
+	if n := len(x.conn.ids.local); n != 1 || !x.learned.DisableActiveMigration {
+		t.Errorf("it has %d IDs and may migrate: %v", n, !x.learned.DisableActiveMigration)
+	}
+	x.conn.RenewIDs(x.now)
+	x.drain()
+	list := x.given()
+	if len(list) != 1 || list[0].RetirePriorTo != 1 {
+		t.Fatalf("renewed, it is given %+v", list)
+	}
+	x.dst = list[0].ID
+	x.receive(wire.AppSpace, wire.AppendRetireConnectionID(nil, 0))
+	x.wantNothing("and no more")
+	x.receiveFrom(elsewhere, x.packet(wire.AppSpace, ping, make([]byte, 500)))
+	if x.conn.Path().Remote != elsewhere {
+		t.Error("it is not followed when a NAT moves it")
 	}
 }
