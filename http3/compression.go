@@ -39,6 +39,7 @@ type instructionStream struct {
 	mu  *sync.Mutex
 
 	waiting []byte       // what flow control has no room for, or nobody has asked to send
+	written int64        // bytes that the stream took
 	s       *quic.Stream // nil: not open yet
 	opening bool
 	timer   *time.Timer // sends what waits; nil: none was needed yet
@@ -56,6 +57,7 @@ func (i *instructionStream) flush(later bool) {
 			go i.open()
 		}
 	case later && i.s.TryQueue(i.waiting), !later && i.s.TryWrite(i.waiting):
+		i.written += int64(len(i.waiting))
 		i.waiting = i.waiting[:0]
 		if cap(i.waiting) > maxKeptInstructions {
 			i.waiting = nil

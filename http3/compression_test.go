@@ -57,8 +57,7 @@ func TestBothSidesUseTheDynamicTable(t *testing.T) {
 		fetch(t, client, h.URL, "X-Mine", "what the client always says", "Authorization", "Basic c2VjcmV0")
 		c, s := cc.Compression(), h.Server.Stats().Compression
 		return c.Sections > 0 && s.Sections > 0 && c.PeerSections > 0 && s.PeerSections > 0 &&
-			c.Inserted > 0 && c.Inserted == s.PeerInserted && s.Inserted > 0 && s.Inserted == c.PeerInserted &&
-			c.Blocked == 0 && s.Blocked == 0
+			c.Inserted > 0 && c.Inserted == s.PeerInserted && s.Inserted > 0 && s.Inserted == c.PeerInserted
 	})
 	t.Logf("client %+v, server %+v", cc.Compression(), h.Server.Stats().Compression)
 }

@@ -70,9 +70,21 @@ func (d *fieldDecoder) receive(b []byte) error {
 	return err
 }
 
-// begin finds out what a section, of which start are the first bytes, needs.
-// ok is false when they are not enough.
-func (d *fieldDecoder) begin(start []byte) (required uint64, ok bool, err error) {
+// await finds out what a section on s needs, of which start are the first bytes,
+// and waits until it has arrived. ok is false when they are not enough.
+func (d *fieldDecoder) await(s stream, start []byte) (required uint64, ok bool, err error) {
+	ready, required, ok, err := d.begin(start)
+	if ready == nil {
+		return required, ok, err
+	}
+	if err = s.Await(ready); err != nil {
+		d.forget(ready)
+	}
+	return required, true, err
+}
+
+// begin is await without waiting: ready is nil or what to wait for.
+func (d *fieldDecoder) begin(start []byte) (ready chan struct{}, required uint64, ok bool, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	required, ok, err = d.table.RequiredInsertCount(start)
@@ -80,32 +92,19 @@ func (d *fieldDecoder) begin(start []byte) (required uint64, ok bool, err error)
 		d.used = true
 		d.replies.flushSoon()
 	}
-	return required, ok, err
-}
-
-// await waits until the entries that a section on s needs have arrived.
-func (d *fieldDecoder) await(s stream, required uint64) error {
-	d.mu.Lock()
-	if required <= d.table.InsertCount() {
-		d.mu.Unlock()
-		return nil
-	}
-	// "If a decoder encounters more blocked streams than it promised to support,
-	// it MUST treat this as a connection error of type
-	// QPACK_DECOMPRESSION_FAILED" (RFC 9204, section 2.1.2).
-	if len(d.blocked) == maxBlockedSections {
-		d.mu.Unlock()
-		return errManyBlocked
+	switch {
+	case required <= d.table.InsertCount():
+		return nil, required, ok, err
+	case len(d.blocked) == maxBlockedSections:
+		// "If a decoder encounters more blocked streams than it promised to
+		// support, it MUST treat this as a connection error of type
+		// QPACK_DECOMPRESSION_FAILED" (RFC 9204, section 2.1.2).
+		return nil, required, ok, errManyBlocked
 	}
 	d.c.counters.blocked.Add(1)
-	x := blockedSection{required, make(chan struct{})}
-	d.blocked = append(d.blocked, x)
-	d.mu.Unlock()
-	err := s.Await(x.ready)
-	if err != nil {
-		d.forget(x.ready)
-	}
-	return err
+	ready = make(chan struct{})
+	d.blocked = append(d.blocked, blockedSection{required, ready})
+	return ready, required, ok, nil
 }
 
 // forget takes a section off the list that is not waited for any more.

@@ -15,6 +15,8 @@ type fieldEncoder struct {
 	mu           sync.Mutex
 	enc          *qpack.Encoder
 	counted      uint64 // insertions in the statistics
+	sent         uint64 // insertions that the first sentAt bytes of the stream hold
+	sentAt       int64
 	instructions instructionStream
 }
 
@@ -26,7 +28,7 @@ func (c *conn) startEncoder(peer *h3.Settings) {
 	if peer.QPACKMaxTableCapacity == 0 {
 		return
 	}
-	e := &fieldEncoder{c: c, enc: qpack.NewEncoder(peer.QPACKMaxTableCapacity)}
+	e := &fieldEncoder{c: c, enc: qpack.NewEncoder(peer.QPACKMaxTableCapacity, peer.QPACKBlockedStreams)}
 	e.instructions = instructionStream{c: c, typ: h3.StreamQPACKEncoder, mu: &e.mu}
 	c.enc.Store(e)
 }
@@ -47,6 +49,7 @@ type fieldSection struct {
 	b    []byte        // what is queued in front, sectionRoom free bytes, and the field lines
 	enc  *fieldEncoder // nil: the static table only
 	refs qpack.Section
+	used bool // refs has begun
 
 	logging bool
 	log     [][2]string
@@ -62,12 +65,7 @@ func (s *fieldSection) begin(b []byte, c *conn) {
 	if c == nil {
 		return
 	}
-	s.logging = c.trace != nil
-	if s.enc = c.enc.Load(); s.enc != nil {
-		s.enc.mu.Lock()
-		s.refs = s.enc.enc.Begin()
-		s.enc.mu.Unlock()
-	}
+	s.enc, s.logging = c.enc.Load(), c.trace != nil
 }
 
 func (s *fieldSection) add(name, value string) {
@@ -80,8 +78,23 @@ func (s *fieldSection) add(name, value string) {
 		return
 	}
 	s.enc.mu.Lock()
+	if !s.used {
+		s.refs, s.used = s.enc.begin(), true
+	}
 	s.b = s.enc.enc.AppendField(s.b, &s.refs, name, value, sensitive)
 	s.enc.mu.Unlock()
+}
+
+// begin begins a section. mu is held.
+func (e *fieldEncoder) begin() qpack.Section {
+	i := &e.instructions
+	if !e.enc.Settled() && i.s != nil && (e.sentAt == 0 || i.s.Delivered() >= e.sentAt) {
+		e.enc.Arrived(e.sent)
+		if len(i.waiting) == 0 { // the next to be followed
+			e.sent, e.sentAt = e.counted, i.written
+		}
+	}
+	return e.enc.Begin()
 }
 
 // appendPrefix ends the section, which is the next one on a stream, and appends
@@ -106,9 +119,7 @@ func (s *fieldSection) appendPrefix(b []byte, stream int64) []byte {
 		e.c.counters.inserted.Add(int64(e.enc.Inserted() - e.counted))
 		e.counted = e.enc.Inserted()
 	}
-	if len(e.instructions.waiting) > 0 {
-		e.instructions.flush(true)
-	}
+	e.instructions.flush(true)
 	return b
 }
 

@@ -152,13 +152,12 @@ func (r *messageReader) unblock() error {
 			return nil // it does not refer to the table, or Decode will say why not
 		}
 		if len(start) > 0 {
-			required, ok, err := r.conn.decoder().begin(start)
-			if err != nil {
-				return err
-			}
+			required, ok, err := r.conn.decoder().await(r.s, start)
 			if ok {
 				r.required, r.undecoded = required, true
-				return r.conn.decoder().await(r.s, required)
+			}
+			if ok || err != nil {
+				return err
 			}
 			if int64(len(start)) == r.left {
 				return nil // Decode will say why not

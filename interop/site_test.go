@@ -61,12 +61,20 @@ func serveHere(t *testing.T) *site {
 // serveTuned is serveHere with a quic.Config. The endpoint is returned for its counters.
 func serveTuned(t *testing.T, conf *quic.Config) (*site, *quic.Endpoint) {
 	t.Helper()
+	o := new(origin)
+	s, e := run(t, &http3.Server{Handler: o.handler()}, conf)
+	s.origin = o
+	return s, e
+}
+
+// run serves with a server of ours in this process until the test ends.
+func run(t *testing.T, server *http3.Server, conf *quic.Config) (*site, *quic.Endpoint) {
+	t.Helper()
 	e, err := quic.Listen("127.0.0.1:0", http3.ConfigureTLS(ca.server()), conf)
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := new(origin)
-	server := &http3.Server{Handler: o.handler(), Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	server.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	done := make(chan struct{})
 	go func() {
 		server.Serve(e)
@@ -77,9 +85,7 @@ func serveTuned(t *testing.T, conf *quic.Config) (*site, *quic.Endpoint) {
 		e.Close()
 		<-done
 	})
-	s := newSite(e.Addr().(*net.UDPAddr).Port)
-	s.origin = o
-	return s, e
+	return newSite(e.Addr().(*net.UDPAddr).Port), e
 }
 
 // onBoth runs a test against godwit serve in front of an origin, and against http3.Server with the origin's handler.

@@ -31,6 +31,18 @@ func (s *Stream) tryWrite(p []byte, send bool) bool {
 	return ok
 }
 
+// Delivered returns how many bytes of what was written the peer's transport has acknowledged, from the first one on. They
+// have arrived, though its application need not have read them.
+func (s *Stream) Delivered() int64 {
+	c := s.conn
+	c.mu.Lock()
+	defer c.leave(nil)
+	if c.err != nil {
+		return 0
+	}
+	return c.core.Delivered(s.id)
+}
+
 // Await waits until done is closed, and returns nil, or until Read cannot succeed any more, and returns what Read would:
 // os.ErrDeadlineExceeded after the read deadline, a *StreamError when the peer reset the stream or StopReading was
 // called, the connection's error. What has arrived stays unread, and within the peer's flow control.

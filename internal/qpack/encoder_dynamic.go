@@ -5,14 +5,21 @@ import "strings"
 // Encoder encodes the field sections of one connection with its dynamic table. A DecoderStream tells it what the peer's
 // decoder has.
 //
-// It never blocks the peer: a section refers to entries only that the peer is known to have. So a field is sent as a
-// literal while its entry is under way, and as an index afterwards. Which fields are inserted is worth's decision.
+// No section waits at the peer for what is still on the network: it refers to entries only that the peer has. So a field is
+// sent as a literal while its entry is under way, and as an index afterwards. Which fields are inserted is worth's
+// decision.
+//
+// What the peer has is what its decoder acknowledged, and what the caller has reported to Arrived. By the letter of the
+// RFC a section that refers to the latter might block, so there are never more of these than the peer allows.
 //
 // An Encoder is not safe for concurrent use; sections may overlap.
 type Encoder struct {
 	entries
 	maxEntries uint64 // by the capacity that the peer announced
 	known      uint64 // the Known Received Count (RFC 9204, section 2.1.4)
+	arrived    uint64 // entries that are at the peer, whether it said so or not
+	mayBlock   int    // how many sections may refer to entries between the two
+	atRisk     int    // how many do
 	dropEnd    uint32 // bytes evicted, modulo 2^32: the counterpart of entry.end
 
 	fields map[fieldKey]uint64 // the newest entry of a field
@@ -31,6 +38,7 @@ type sentLookup struct {
 	stream   int64
 	oldest   uint64 // the oldest entry it refers to, which it pins
 	required uint64 // its Required Insert Count
+	risky    bool   // which was above the Known Received Count
 }
 
 // Section is a field section that is being encoded. Begin makes it; Close or Drop ends it.
@@ -38,21 +46,30 @@ type Section struct {
 	base             uint64
 	oldest, required uint64
 	used             bool // it refers to the table
+	risky            bool // to entries that were not acknowledged
 }
 
 // MaxPrefixLen is the length in bytes of the longest prefix that Encoder.AppendPrefix appends.
 const MaxPrefixLen = 20
 
-// NewEncoder makes an encoder for a peer that announced this SETTINGS_QPACK_MAX_TABLE_CAPACITY, which is not 0.
-func NewEncoder(peerCapacity uint64) *Encoder {
-	e := &Encoder{maxEntries: peerCapacity / fieldOverhead}
+// NewEncoder makes an encoder for a peer that announced this SETTINGS_QPACK_MAX_TABLE_CAPACITY, which is not 0, and this
+// SETTINGS_QPACK_BLOCKED_STREAMS.
+func NewEncoder(peerCapacity, peerBlocked uint64) *Encoder {
+	e := &Encoder{maxEntries: peerCapacity / fieldOverhead, mayBlock: int(min(peerBlocked, maxOutstanding))}
 	e.capacity = int(min(peerCapacity, EncoderCapacity))
 	return e
 }
 
 // Begin begins a section. The section must know of no acknowledgment that comes later, as its references are relative
 // to the entries that the peer has now.
-func (e *Encoder) Begin() Section { return Section{base: e.known} }
+func (e *Encoder) Begin() Section { return Section{base: max(e.known, e.arrived)} }
+
+// Arrived says that the instructions of the first n insertions and duplications are at the peer, as its transport has
+// acknowledged them. Some decoders acknowledge nothing of their own accord, but the sections that refer to an entry.
+func (e *Encoder) Arrived(n uint64) { e.arrived = max(e.arrived, n) }
+
+// Settled reports whether the peer's decoder has acknowledged all insertions and duplications.
+func (e *Encoder) Settled() bool { return e.known == e.inserted }
 
 // AppendField appends a field line to a section, and perhaps an instruction to those that Instructions returns. A sensitive
 // field is a never-indexed literal. Fields and prefix are apart: the prefix, which AppendPrefix makes when all fields
@@ -94,7 +111,7 @@ func (e *Encoder) AppendPrefix(b []byte, s *Section) []byte {
 // Close notes that a section is sent on a stream, as the latest one there.
 func (e *Encoder) Close(s *Section, stream int64) {
 	if s.used {
-		e.sections = append(e.sections, sentLookup{stream, s.oldest, s.required})
+		e.sections = append(e.sections, sentLookup{stream, s.oldest, s.required, s.risky})
 		s.used = false
 	}
 }
@@ -102,7 +119,7 @@ func (e *Encoder) Close(s *Section, stream int64) {
 // Drop forgets a section that will not be sent.
 func (e *Encoder) Drop(s *Section) {
 	if s.used {
-		e.unpin(s.oldest)
+		e.unpin(s.oldest, s.risky)
 		s.used = false
 	}
 }
@@ -143,7 +160,7 @@ func (e *Encoder) current(s *Section, newest uint64) (uint64, bool) {
 
 // usable reports whether a section may refer to an entry.
 func (e *Encoder) usable(s *Section, i uint64) bool {
-	return i < s.base && (s.used || e.pinned < maxOutstanding)
+	return i < s.base && (s.used || e.pinned < maxOutstanding) && (i < e.known || s.risky || e.atRisk < e.mayBlock)
 }
 
 // draining reports whether an entry is so close to eviction that nothing new should refer to it: the oldest ones, as far
@@ -166,11 +183,18 @@ func (e *Encoder) refer(s *Section, i uint64) {
 		s.oldest = i
 	}
 	s.required = max(s.required, i+1)
+	if i >= e.known && !s.risky {
+		s.risky = true
+		e.atRisk++
+	}
 }
 
-func (e *Encoder) unpin(i uint64) {
+func (e *Encoder) unpin(i uint64, risky bool) {
 	e.at(i).pins--
 	e.pinned--
+	if risky {
+		e.atRisk--
+	}
 }
 
 // makeRoom evicts what has to go for an entry of n bytes. It reports false, and evicts nothing, when that is more than

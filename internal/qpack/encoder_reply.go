@@ -85,11 +85,11 @@ func (e *Encoder) acknowledged(stream int64) error {
 		if x.stream != stream {
 			continue
 		}
-		e.unpin(x.oldest)
+		e.unpin(x.oldest, x.risky)
 		e.sections = append(e.sections[:i], e.sections[i+1:]...)
 		// "If the Required Insert Count of the acknowledged field section is greater than the current Known Received
-		// Count, the Known Received Count is updated to that Required Insert Count value" (section 2.1.4). It never is:
-		// sections refer to known entries only.
+		// Count, the Known Received Count is updated to that Required Insert Count value" (section 2.1.4).
+		e.know(x.required)
 		return nil
 	}
 	return errAcknowledgment
@@ -104,7 +104,7 @@ func (e *Encoder) cancelled(stream int64) {
 	kept := e.sections[:0]
 	for _, x := range e.sections {
 		if x.stream == stream {
-			e.unpin(x.oldest)
+			e.unpin(x.oldest, x.risky)
 		} else {
 			kept = append(kept, x)
 		}
@@ -119,6 +119,20 @@ func (e *Encoder) increment(n uint64) error {
 	if n == 0 || e == nil || n > e.inserted-e.known {
 		return errIncrement
 	}
-	e.known += n
+	e.know(e.known + n)
 	return nil
+}
+
+// know raises the Known Received Count.
+func (e *Encoder) know(count uint64) {
+	if count <= e.known {
+		return
+	}
+	e.known = count
+	for i := range e.sections {
+		if x := &e.sections[i]; x.risky && x.required <= count {
+			x.risky = false
+			e.atRisk--
+		}
+	}
 }

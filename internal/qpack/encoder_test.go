@@ -18,7 +18,7 @@ type pair struct {
 }
 
 func newPair(t testing.TB, capacity int) *pair {
-	return &pair{t: t, enc: NewEncoder(uint64(capacity)), table: NewTable(capacity)}
+	return &pair{t: t, enc: NewEncoder(uint64(capacity), 16), table: NewTable(capacity)}
 }
 
 // request sends one section, with everything acknowledged, and returns its bytes and those of the instructions.
@@ -160,7 +160,7 @@ func TestSecretsAreNeverIndexed(t *testing.T) {
 func TestAPeerThatNeverAcknowledges(t *testing.T) {
 	field := func(i int) Field { return Field{Name: "user-agent", Value: fmt.Sprint("agent-", i)} }
 	// Not the insertions: nothing is evicted, and nothing referred to.
-	e, out := NewEncoder(4096), 0
+	e, out := NewEncoder(4096, 16), 0
 	for i := range 10_000 {
 		b := encode(e, int64(4*i), []Field{field(i)})
 		out += len(e.Instructions())
@@ -193,8 +193,48 @@ func TestAPeerThatNeverAcknowledges(t *testing.T) {
 	}
 }
 
+// A decoder that acknowledges sections but not insertions, as some do: what has arrived may be referred to, in as many
+// sections at once as may block.
+func TestADecoderThatAcknowledgesOnlySections(t *testing.T) {
+	field := Field{Name: "server", Value: "s-1"}
+	for _, mayBlock := range []uint64{0, 1, 16} {
+		e, table := NewEncoder(4096, mayBlock), NewTable(4096)
+		encode(e, 0, []Field{field})
+		table.Receive(e.Instructions())
+		e.Took()
+		if b := encode(e, 4, []Field{field}); b[0] != 0 {
+			t.Error("a section refers to what has not arrived")
+		}
+		e.Arrived(1)
+		used, sent := 0, [][]byte{}
+		for i := range 20 {
+			b := encode(e, int64(8+4*i), []Field{field})
+			if b[0] != 0 {
+				used++
+				sent = append(sent, b)
+			}
+		}
+		if used != int(mayBlock) {
+			t.Errorf("%d sections at risk, %d allowed", used, mayBlock)
+		}
+		if mayBlock == 0 {
+			continue
+		}
+		need, _, _ := table.RequiredInsertCount(sent[0])
+		var s DecoderStream
+		if err := s.Receive(e, table.AppendAcknowledgment(nil, 8, need)); err != nil || !e.Settled() || e.atRisk != 0 {
+			t.Errorf("%v, %d known, %d at risk", err, e.known, e.atRisk)
+		}
+		for i := range 50 {
+			if b := encode(e, int64(1000+4*i), []Field{field}); b[0] == 0 {
+				t.Fatal("what was acknowledged is not referred to")
+			}
+		}
+	}
+}
+
 func TestInstructionsThatCannotBeSentStopTheInsertions(t *testing.T) {
-	e := NewEncoder(1 << 20)
+	e := NewEncoder(1<<20, 16)
 	for i := range 1000 {
 		encode(e, int64(4*i), []Field{{Name: "user-agent", Value: strings.Repeat("x", 100) + fmt.Sprint(i)}})
 	}
@@ -384,41 +424,51 @@ func FuzzTheDecoderStreamDoesNotDependOnPortions(f *testing.F) {
 	})
 }
 
-// The two below are the same work as BenchmarkEncodeRequest and BenchmarkDecodeRequest on a connection's n-th request.
-
-func BenchmarkEncodeBrowserRequest(b *testing.B) {
-	fields := browser("/img/1.avif", "image", "image/*")
-	b.Run("static", func(b *testing.B) {
-		var buf []byte
-		b.ReportAllocs()
-		for b.Loop() {
-			buf = AppendFieldSection(buf[:0], fields)
-		}
-		b.ReportMetric(float64(len(buf)), "wire-bytes")
-	})
-	b.Run("dynamic", func(b *testing.B) {
-		p := newPair(b, 4096)
-		for range 3 {
-			p.request(fields...)
-		}
-		buf := make([]byte, 0, 1024)
-		b.ReportAllocs()
-		for b.Loop() {
-			s := p.enc.Begin()
-			buf = buf[:0]
-			for i := range fields {
-				buf = p.enc.AppendField(buf, &s, fields[i].Name, fields[i].Value, false)
-			}
-			buf = p.enc.AppendPrefix(buf, &s)
-			p.enc.Close(&s, 0)
-			p.enc.acknowledged(0)
-		}
-		b.ReportMetric(float64(len(buf)), "wire-bytes")
-	})
+// The messages of the benchmarks: a browser's request, and what a Go program asks and is answered.
+var benchmarkMessages = []struct {
+	name   string
+	fields []Field
+}{
+	{"browser", browser("/img/1.avif", "image", "image/*")},
+	{"request", []Field{{Name: ":method", Value: "GET"}, {Name: ":scheme", Value: "https"}, {Name: ":authority", Value: "127.0.0.1:41234"},
+		{Name: ":path", Value: "/1024"}, {Name: "accept-encoding", Value: "gzip"}, {Name: "user-agent", Value: "Go-http-client/3.0"}}},
+	{"response", []Field{{Name: ":status", Value: "200"}, {Name: "content-type", Value: "application/octet-stream"},
+		{Name: "content-length", Value: "1024"}, {Name: "date", Value: "Tue, 24 Nov 2026 14:00:00 GMT"}}},
 }
 
-func BenchmarkDecodeBrowserRequest(b *testing.B) {
-	fields := browser("/img/1.avif", "image", "image/*")
+func BenchmarkEncode(b *testing.B) {
+	for _, m := range benchmarkMessages {
+		b.Run(m.name+"/static", func(b *testing.B) {
+			var buf []byte
+			b.ReportAllocs()
+			for b.Loop() {
+				buf = AppendFieldSection(buf[:0], m.fields)
+			}
+			b.ReportMetric(float64(len(buf)), "wire-bytes")
+		})
+		b.Run(m.name+"/dynamic", func(b *testing.B) {
+			p := newPair(b, 4096)
+			for range 3 {
+				p.request(m.fields...)
+			}
+			buf := make([]byte, 0, 1024)
+			b.ReportAllocs()
+			for b.Loop() {
+				s := p.enc.Begin()
+				buf = buf[:0]
+				for i := range m.fields {
+					buf = p.enc.AppendField(buf, &s, m.fields[i].Name, m.fields[i].Value, false)
+				}
+				buf = p.enc.AppendPrefix(buf, &s)
+				p.enc.Close(&s, 0)
+				p.enc.acknowledged(0)
+			}
+			b.ReportMetric(float64(len(buf)), "wire-bytes")
+		})
+	}
+}
+
+func BenchmarkDecode(b *testing.B) {
 	run := func(b *testing.B, d Decoder, section []byte) {
 		b.ReportAllocs()
 		for b.Loop() {
@@ -428,12 +478,14 @@ func BenchmarkDecodeBrowserRequest(b *testing.B) {
 		}
 		b.ReportMetric(float64(len(section)), "wire-bytes")
 	}
-	b.Run("static", func(b *testing.B) { run(b, Decoder{}, AppendFieldSection(nil, fields)) })
-	b.Run("dynamic", func(b *testing.B) {
-		p := newPair(b, 4096)
-		for range 3 {
-			p.request(fields...)
-		}
-		run(b, Decoder{Table: p.table}, encode(p.enc, p.stream, fields))
-	})
+	for _, m := range benchmarkMessages {
+		b.Run(m.name+"/static", func(b *testing.B) { run(b, Decoder{}, AppendFieldSection(nil, m.fields)) })
+		b.Run(m.name+"/dynamic", func(b *testing.B) {
+			p := newPair(b, 4096)
+			for range 3 {
+				p.request(m.fields...)
+			}
+			run(b, Decoder{Table: p.table}, encode(p.enc, p.stream, m.fields))
+		})
+	}
 }
