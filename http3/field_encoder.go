@@ -24,6 +24,11 @@ type fieldEncoder struct {
 // a capacity of 0 there is none: "When the maximum table capacity is zero, the
 // encoder MUST NOT insert entries into the dynamic table and MUST NOT send any
 // encoder instructions on the encoder stream" (RFC 9204, section 3.2.3).
+//
+// A client that uses 0-RTT could begin with the capacity that it remembers. It
+// does not: were 0-RTT rejected, what it has sent would be sent again, to a
+// server that may have changed its mind. So there is no encoder before SETTINGS
+// has come.
 func (c *conn) startEncoder(peer *h3.Settings) {
 	if peer.QPACKMaxTableCapacity == 0 {
 		return
