@@ -90,6 +90,7 @@ func (c *Conn) startHandshake(now instant.Time) error {
 	} else {
 		h.tls = handshake.NewClient(c.config.TLS, c.encodeParams(now))
 	}
+	c.config.TLS = nil // it is not needed any more, and not ours to keep alive
 	h.tls.SetVersion(c.version.original)
 	c.enableEarly()
 	if err := h.tls.Start(); err != nil {

@@ -92,13 +92,35 @@ func (c *Conn) rest(now instant.Time) {
 		return
 	}
 	c.ledger.Trim()
-	c.streams.datagrams.out.rest()
-	c.streams.datagrams.in.rest()
-	if len(c.streams.byID) == 0 {
-		c.pool = chunkPool{}
-		c.streams.free, c.streams.byID = nil, nil
-		c.draft.facts, c.ranges = nil, nil
-		c.events.trim()
+	c.streams.rest()
+	crypto := &c.spaces[wire.AppSpace].crypto
+	crypto.out.buf.rest(crypto.out.end)
+	crypto.in.buf.rest(crypto.in.end)
+	c.pool = chunkPool{}
+	c.draft, c.ranges = datagram{grease: c.draft.grease}, nil // it points to buffers of others and to old keys
+	c.events.trim()
+	if c.shake.confirmed {
+		c.phase.rest(&c.spaces[wire.AppSpace])
+		c.shake.tls.Rest()
+	}
+}
+
+// rest gives back what only streams with something on the way need.
+func (set *streamSet) rest() {
+	set.datagrams.out.rest()
+	set.datagrams.in.rest()
+	set.free = nil
+	for _, q := range []*streamQueue{&set.control, &set.data, &set.starved} {
+		if q.n == 0 {
+			*q = streamQueue{}
+		}
+	}
+	for _, s := range set.byID { // any order: each stream by itself
+		s.send.buf.rest(s.send.end)
+		s.recv.buf.rest(s.recv.end)
+	}
+	if len(set.byID) == 0 {
+		set.byID = nil
 	}
 }
 

@@ -35,10 +35,28 @@ func (k *keyPhase) start(s *space) {
 	k.sealLimit, k.forgeLimit = s.write.Limits()
 }
 
+// ready makes the keys of the next phase where a rest has taken them, before it is known whether they are needed.
+func (k *keyPhase) ready(s *space) {
+	if k.nextRead == nil {
+		k.nextRead = s.read.Next()
+	}
+}
+
+// rest gives back what can be derived again.
+func (k *keyPhase) rest(s *space) {
+	if s.read == nil || s.write == nil {
+		return
+	}
+	k.nextRead = nil
+	s.read.Rest()
+	s.write.Rest()
+}
+
 // openPhase decrypts a 1-RTT packet with the keys of the phase it was sent in; nil: it is not authentic.
 func (c *Conn) openPhase(now instant.Time, s *space, b []byte, hdrLen int, number int64) ([]byte, *TransportError) {
 	const keyPhaseBit = 0x04
 	k := &c.phase
+	k.ready(s)
 	bit := b[0]&keyPhaseBit != 0
 	keys, update := s.read, false
 	k.overtaken = false
@@ -84,6 +102,7 @@ func (c *Conn) openPhase(now instant.Time, s *space, b []byte, hdrLen int, numbe
 // updateKeys moves both directions to the next phase: a read key that answers the peer's update, or our own initiative.
 func (c *Conn) updateKeys(now instant.Time, s *space, byPeer bool) {
 	k := &c.phase
+	k.ready(s)
 	k.oldRead, s.read = s.read, k.nextRead
 	k.nextRead = s.read.Next()
 	s.write = s.write.Next()

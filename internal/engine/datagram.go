@@ -174,6 +174,7 @@ func (d *datagram) factsOf(i int) []recovery.Fact {
 // finish pads the datagram, whose packets are all closed, as RFC 9000, section 14.1 wants, encrypts its packets, and enters them in the ledger. It
 // returns the datagram's length.
 func (c *Conn) finish(now instant.Time, d *datagram) int {
+	defer d.letGo()
 	if d.n == 0 {
 		return 0
 	}
@@ -189,6 +190,9 @@ func (c *Conn) finish(now instant.Time, d *datagram) int {
 	}
 	return len(d.buf)
 }
+
+// letGo forgets the caller's buffer, which a connection that is silent from now on would keep alive.
+func (d *datagram) letGo() { d.buf = nil }
 
 // paddedSize returns how long the datagram has to be at least.
 //

@@ -97,6 +97,15 @@ func (p *pipe) release(pool *chunkPool) {
 	*p = pipe{chunks: ring}
 }
 
+// rest gives back the chunks of a pipe that holds nothing, which ends at end; it goes on from there.
+func (p *pipe) rest(end int64) {
+	if p.start < end {
+		return
+	}
+	p.chunks, p.head, p.count = nil, 0, 0
+	p.first, _ = chunkOf(p.start)
+}
+
 // chunk returns chunk number, making room for it and getting it from the pool when it is not there.
 func (p *pipe) chunk(pool *chunkPool, number int) []byte {
 	if n := number - p.first + 1; n > p.count {

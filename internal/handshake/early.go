@@ -70,7 +70,7 @@ func (h *Handshake) store(s *tls.SessionState) {
 // StoreAgain puts the newest session into a client's cache once more, with what EarlyData.Store returns now: an application
 // learns some of what it has to remember after the ticket has come. It does nothing where there is no session.
 func (h *Handshake) StoreAgain() {
-	if h.session == nil || h.closed {
+	if h.session == nil || h.closed || h.rested != nil {
 		return
 	}
 	s := *h.session // what is in the cache may be in use

@@ -36,6 +36,9 @@ type Handshake struct {
 	late      messages
 	err       *Error
 
+	caches bool                 // a client that keeps session tickets
+	rested *tls.ConnectionState // what is left of quic after Rest
+
 	early   *EarlyData        // nil: no 0-RTT
 	session *tls.SessionState // a client's newest, when it allows 0-RTT; never changed once it is here
 
@@ -47,7 +50,7 @@ type Handshake struct {
 // but for the minimum version, which becomes TLS 1.3 on a copy: "Clients MUST NOT offer TLS versions older than 1.3" (section
 // 4.2). A nil conf is the zero Config.
 func NewClient(conf *tls.Config, params []byte) *Handshake {
-	h := new(Handshake)
+	h := &Handshake{caches: conf != nil && conf.ClientSessionCache != nil}
 	h.quic = tls.QUICClient(&tls.QUICConfig{TLSConfig: h.prepare(conf), EnableSessionEvents: true})
 	h.quic.SetTransportParameters(params)
 	return h
@@ -122,7 +125,7 @@ func (h *Handshake) Receive(l Level, data []byte) error {
 // of all that completed the handshake: the keys of both directions and the peer's parameters have been delivered. A handshake
 // that resumes a session goes on while events are taken, so that it can fail here: see Err.
 func (h *Handshake) Next() (e Event, ok bool) {
-	for h.started && !h.closed && h.err == nil {
+	for h.started && !h.closed && h.err == nil && h.rested == nil {
 		switch q := h.quic.NextEvent(); q.Kind {
 		case tls.QUICSetReadSecret:
 			h.readLevel = Level(q.Level)
@@ -194,7 +197,12 @@ func (h *Handshake) SendTicket() error {
 }
 
 // State returns what is known about the TLS connection; its HandshakeComplete says how final that is.
-func (h *Handshake) State() tls.ConnectionState { return h.quic.ConnectionState() }
+func (h *Handshake) State() tls.ConnectionState {
+	if h.rested != nil {
+		return *h.rested
+	}
+	return h.quic.ConnectionState()
+}
 
 // Close ends the handshake and its goroutine. It may be called at any time, and again.
 func (h *Handshake) Close() {
@@ -202,13 +210,13 @@ func (h *Handshake) Close() {
 		return
 	}
 	h.closed = true
-	h.quic.Close() // the error is that of the handshake, told before, or that it was closed
+	h.closeTLS() // the error is that of the handshake, told before, or that it was closed
 }
 
 // fail makes err the end of the handshake.
 func (h *Handshake) fail(err error) error {
 	h.err = newError(err)
-	h.quic.Close()
+	h.closeTLS()
 	return h.err
 }
 

@@ -58,7 +58,7 @@ func (h *Handshake) receiveLate(data []byte) error {
 				return h.fail(err)
 			}
 		}
-		if h.late.tickets > maxTickets {
+		if h.late.tickets > maxTickets || h.rested != nil {
 			continue
 		}
 		if err := h.quic.HandleData(AppLevel.tls(), run); err != nil {

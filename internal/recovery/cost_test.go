@@ -88,7 +88,7 @@ func TestLossesAllocateNothing(t *testing.T) {
 	}
 }
 
-func TestEmptyRingReturnsToItsBaseAndGrowsAgain(t *testing.T) {
+func TestEmptyRingGivesItsMemoryBackAndGrowsAgain(t *testing.T) {
 	l := quiet(congestion.NewReno(1200))
 	facts := []Fact{{Kind: 1}, {Kind: 2}, {Kind: 3}}
 	sp := &l.spaces[wire.AppSpace]
@@ -104,10 +104,41 @@ func TestEmptyRingReturnsToItsBaseAndGrowsAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		l.Trim()
-		if len(sp.ring.slots) != baseSlots || len(sp.ring.shelf.facts) != baseFacts {
+		if sp.ring.slots != nil || sp.ring.shelf.facts != nil {
 			t.Fatalf("%d slots and %d facts for nothing", len(sp.ring.slots), len(sp.ring.shelf.facts))
 		}
 	}
+}
+
+func TestRestingRingKeepsWhatIsOutstanding(t *testing.T) {
+	l := quiet(congestion.NewReno(1200))
+	sp := &l.spaces[wire.AppSpace]
+	acked := func(start, end int64) {
+		t.Helper()
+		if err := l.OnAck(epoch.Add(time.Millisecond), wire.AppSpace, []rangeset.Range{{Start: start, End: end}}, AckInfo{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 5 {
+		from := l.Next(wire.AppSpace)
+		for range 40 {
+			l.OnSent(epoch, wire.AppSpace, Sent{Size: 1200, AckEliciting: true, InFlight: true, Facts: []Fact{{Kind: 1}}})
+		}
+		acked(from, from+40)
+		for range 3 { // acknowledgments, which nobody acknowledges
+			l.OnSent(epoch, wire.AppSpace, Sent{Size: 40})
+		}
+		l.Trim()
+		if len(sp.ring.slots) > 16 || sp.ring.shelf.facts != nil {
+			t.Fatalf("%d slots and %d facts for three packets", len(sp.ring.slots), len(sp.ring.shelf.facts))
+		}
+	}
+	l.OnSent(epoch, wire.AppSpace, Sent{Size: 1200, AckEliciting: true, InFlight: true, Facts: []Fact{{Kind: 7}}})
+	l.Trim()
+	if last := sp.ring.at(sp.ring.next - 1); len(last.Facts) != 1 || last.Facts[0].Kind != 7 {
+		t.Errorf("the facts of a packet under way: %v", last.Facts)
+	}
+	acked(l.Next(wire.AppSpace)-1, l.Next(wire.AppSpace))
 }
 
 // The cost of an acknowledgment must not depend on the window; compare the two.

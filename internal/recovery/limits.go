@@ -34,7 +34,7 @@ const maxLostRanges = 32
 // connection long before. TestBackoffDoublesAndStopsBeforeOverflow reaches it.
 const maxBackoff = 20
 
-// baseSlots is the size of a ring that has not grown, and the size to which it returns when nothing is outstanding.
+// baseSlots is the size of a ring that has not grown. While its connection rests it has as many as it needs.
 const baseSlots = 32
 
 // baseFacts is the same for the facts.

@@ -2,11 +2,8 @@ package recovery
 
 // ring holds the packets numbered first <= n < next, each in slot n modulo the size, which is a power of two. The packet
 // at first is outstanding unless the ring is empty.
-//
-// The slice of baseSlots is kept while a larger one is in use, so that returning to it costs nothing.
 type ring struct {
 	slots       []Packet
-	base        []Packet
 	first, next int64
 	shelf       shelf
 }
@@ -35,18 +32,7 @@ func (r *ring) skip() {
 	*p = Packet{Number: r.next - 1, factsEnd: r.shelf.head}
 }
 
-func (r *ring) grow() {
-	if r.slots == nil {
-		r.base = make([]Packet, baseSlots)
-		r.slots = r.base
-		return
-	}
-	old := r.slots
-	r.slots = make([]Packet, 2*len(old))
-	for n := r.first; n < r.next; n++ {
-		*r.at(n) = old[n&int64(len(old)-1)]
-	}
-}
+func (r *ring) grow() { r.resize(max(2*len(r.slots), baseSlots)) }
 
 // pop forgets the packet at first, which must be settled, and its facts.
 func (r *ring) pop() {
@@ -54,12 +40,37 @@ func (r *ring) pop() {
 	r.first++
 }
 
-// shrink returns an empty ring to its base.
+// shrink gives back the memory that the packets in the ring do not need. Those may be there for long: nobody acknowledges an
+// acknowledgment.
 func (r *ring) shrink() {
-	if r.first == r.next {
-		r.slots = r.base
-		r.shelf.facts = r.shelf.base
-		r.shelf.head, r.shelf.tail = 0, 0
+	size := 0
+	for n := r.next - r.first; int64(size) < n; {
+		size = max(1, 2*size)
+	}
+	if size < len(r.slots) {
+		r.resize(size)
+	}
+	for n := r.first; n < r.next; n++ {
+		if p := r.at(n); p.state == outstanding && len(p.Facts) > 0 {
+			return
+		}
+	}
+	r.shelf = shelf{}
+	for n := r.first; n < r.next; n++ {
+		p := r.at(n)
+		p.Facts, p.factsEnd = nil, 0
+	}
+}
+
+// resize moves the packets to a ring of another size.
+func (r *ring) resize(size int) {
+	old := r.slots
+	r.slots = nil
+	if size > 0 {
+		r.slots = make([]Packet, size)
+	}
+	for n := r.first; n < r.next; n++ {
+		*r.at(n) = old[n&int64(len(old)-1)]
 	}
 }
 
@@ -78,11 +89,7 @@ func (r *ring) growShelf(room int) {
 	for size < 2*room {
 		size *= 2
 	}
-	old := r.shelf
-	r.shelf = shelf{facts: make([]Fact, size), base: old.base}
-	if r.shelf.base == nil {
-		r.shelf.base = r.shelf.facts
-	}
+	r.shelf = shelf{facts: make([]Fact, size)}
 	for n := r.first; n < r.next-1; n++ {
 		p := r.at(n)
 		p.Facts = r.shelf.put(p.Facts)
@@ -95,7 +102,6 @@ func (r *ring) growShelf(room int) {
 // index. The facts of one packet lie in one piece: what does not fit before the end begins at the start.
 type shelf struct {
 	facts      []Fact
-	base       []Fact // kept while a larger one is in use
 	head, tail uint64
 }
 

@@ -93,6 +93,20 @@ func newKeys(s *suite, v *Version, secret []byte) *Keys {
 	return k
 }
 
+// Rest gives back what can be derived again, some 1.3 KiB with AES; the next packet does.
+func (k *Keys) Rest() { k.aead, k.hpBlock = nil, nil }
+
+// wake derives again what Rest has given back.
+func (k *Keys) wake() {
+	s := k.suite
+	var key [maxKey]byte
+	s.expandLabel(key[:s.keyLen], k.secret[:s.hashLen], k.version.labelKey)
+	k.aead = s.newAEAD(key[:s.keyLen])
+	if !s.chacha {
+		k.hpBlock = newAES(k.hpKey[:s.keyLen])
+	}
+}
+
 // setSecret derives the AEAD and the IV; header protection is left as it is.
 func (k *Keys) setSecret(secret []byte) {
 	s := k.suite
@@ -107,6 +121,9 @@ func (k *Keys) setSecret(secret []byte) {
 // Next returns the keys after a key update (section 6.1); k stays usable. "The header protection key is not updated."
 func (k *Keys) Next() *Keys {
 	s := k.suite
+	if k.aead == nil {
+		k.wake()
+	}
 	n := &Keys{suite: s, version: k.version, hpBlock: k.hpBlock, hpKey: k.hpKey}
 	var secret [maxSecret]byte
 	s.expandLabel(secret[:s.hashLen], k.secret[:s.hashLen], k.version.labelUpdate)

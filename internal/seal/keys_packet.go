@@ -18,6 +18,9 @@ func (k *Keys) Seal(pkt []byte, pnOffset, pnLen int, pn int64) []byte {
 	if cap(pkt)-len(pkt) < Overhead {
 		panic("BUG: seal: no room for the tag")
 	}
+	if k.aead == nil {
+		k.wake()
+	}
 	binary.BigEndian.PutUint64(k.nonce[4:], k.ivTail^uint64(pn))
 	pkt = k.aead.Seal(pkt[:hdrLen], k.nonce[:], pkt[hdrLen:], pkt[:hdrLen])
 
@@ -38,6 +41,9 @@ func (k *Keys) Unprotect(pkt []byte, pnOffset int) (truncated uint32, pnLen int,
 	if len(pkt) < pnOffset+4+sampleLen {
 		return 0, 0, false
 	}
+	if k.aead == nil {
+		k.wake()
+	}
 	k.setMask(pkt[pnOffset+4:])
 	pkt[0] ^= k.mask[0] & protectedBits(pkt[0])
 	pnLen = int(pkt[0]&3) + 1
@@ -57,6 +63,9 @@ func (k *Keys) Unprotect(pkt []byte, pnOffset int) (truncated uint32, pnLen int,
 func (k *Keys) Open(pkt []byte, hdrLen int, pn int64) (payload []byte, ok bool) {
 	if len(pkt) < hdrLen+Overhead {
 		return nil, false
+	}
+	if k.aead == nil {
+		k.wake()
 	}
 	binary.BigEndian.PutUint64(k.nonce[4:], k.ivTail^uint64(pn))
 	payload, err := k.aead.Open(pkt[hdrLen:hdrLen], k.nonce[:], pkt[hdrLen:], pkt[:hdrLen])

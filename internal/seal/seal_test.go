@@ -364,3 +364,34 @@ func TestDerivingKeysAllocatesOnlyTheKeys(t *testing.T) {
 		t.Errorf("Token allocates %v times", n)
 	}
 }
+
+func TestKeysAreTheSameAfterARest(t *testing.T) {
+	for id, secretLen := range map[uint16]int{AES128GCM: 32, AES256GCM: 48, ChaCha20Poly1305: 32} {
+		sealing, opening := newTestKeys(t, id, secretLen), newTestKeys(t, id, secretLen)
+		for pn := range int64(4) {
+			clear := shortPacket(2, pn, 100)
+			want := append([]byte(nil), clear...)
+			if pn&1 == 0 {
+				sealing.Rest()
+			}
+			if pn&2 == 0 {
+				opening.Rest()
+			}
+			pkt := sealing.Seal(append(make([]byte, 0, 200), clear...), 1+8, 2, pn)
+			if _, _, ok := opening.Unprotect(pkt, 1+8); !ok {
+				t.Fatal("no sample")
+			}
+			if payload, ok := opening.Open(pkt, 1+8+2, pn); !ok || string(payload) != string(want[1+8+2:]) {
+				t.Errorf("suite %#x: packet %d does not open", id, pn)
+			}
+		}
+		sealing.Rest()
+		next := sealing.Next()
+		opening = opening.Next()
+		pkt := next.Seal(append(make([]byte, 0, 200), shortPacket(2, 9, 100)...), 1+8, 2, 9)
+		opening.Unprotect(pkt, 1+8)
+		if _, ok := opening.Open(pkt, 1+8+2, 9); !ok {
+			t.Errorf("suite %#x: the next keys after a rest are others", id)
+		}
+	}
+}
