@@ -20,8 +20,8 @@ import (
 // seconds have quiet periods too, and more than the 15 seconds to which that timeout shortens a keep-alive: a connection that is kept
 // alive has none, and its PING frames retire nothing.
 //
-// The port stays: another would be a migration each time, and "addresses SHOULD only be changed infrequently". Only clients do
-// it. A server that is sent a packet from another address by that answers to another ID of the client's (conn_ids_path.go).
+// The port stays: another would be a migration each time. Section 9.5: "addresses SHOULD only be changed infrequently". Only
+// clients do it. A server that is sent a packet from another address by that answers to another ID of the client's (conn_ids_path.go).
 const quietPeriod = 20 * time.Second
 
 // refreshID goes on with another ID when we are the ones who break a silence. A packet of the server's that breaks it shows
