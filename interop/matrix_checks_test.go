@@ -414,10 +414,7 @@ func (e *evidence) wantChallengesAnswered() error {
 		return err
 	}
 	comma := func(r rune) bool { return r == ',' }
-	fromServer := func(row []string) bool {
-		port := port16(row[1])
-		return port == e.c.addr.Port() || port == e.c.preferredFront.Port()
-	}
+	fromServer := func(row []string) bool { return port16(row[1]) == e.c.addr.Port() }
 	arrived, answered := map[string]time.Duration{}, map[string]bool{} // by what they carry
 	closed, newest := time.Duration(math.MaxInt64), ""                 // the client, and its latest port
 	for _, row := range rows {
@@ -467,6 +464,9 @@ func wantTwoAddresses(e *evidence) error {
 
 // wantMove is wantPathsValidated, and the client's first packet on the new path has a connection ID that was not used before.
 func wantMove(e *evidence) error {
+	if e.c.preferred.IsValid() {
+		return e.wantMoveToPreferred()
+	}
 	if err := wantPathsValidated(e); err != nil {
 		return err
 	}
@@ -488,6 +488,50 @@ func wantMove(e *evidence) error {
 			seen[path] = id
 		}
 		used[id] = true
+	}
+	return nil
+}
+
+// wantMoveToPreferred wants the same of a client that went to the server's preferred address, which no link leads to: by our qlog.
+func (e *evidence) wantMoveToPreferred() error {
+	if len(e.conns) != 1 {
+		return fmt.Errorf("we logged %d connections", len(e.conns))
+	}
+	clients := "quic:packet_received"
+	if e.c.role == asClient {
+		clients = "quic:packet_sent"
+	}
+	var moved, probed bool
+	used, asked, answered := map[string]bool{}, "", map[string]bool{}
+	for _, ev := range e.conns[0] {
+		moved = moved || ev.Name == "quic:tuple_assigned"
+		if ev.Data.Header.Type == "" {
+			continue
+		}
+		byClient := ev.Name == clients
+		for _, f := range ev.Data.Frames {
+			switch {
+			case f.Type == "path_challenge" && byClient && !probed:
+				if probed = true; used[ev.Data.Header.DCID] {
+					return fmt.Errorf("the client probes with the connection ID %s of the path before", ev.Data.Header.DCID)
+				}
+			case f.Type == "path_challenge" && !byClient && probed && asked == "":
+				asked = f.Data
+			case f.Type == "path_response" && byClient:
+				answered[f.Data] = true
+			}
+		}
+		used[ev.Data.Header.DCID] = used[ev.Data.Header.DCID] || byClient
+	}
+	switch {
+	case !probed:
+		return errors.New("the client does not probe the preferred address")
+	case !moved:
+		return errors.New("the connection did not move")
+	case asked == "":
+		return errors.New("the server sends no PATH_CHALLENGE")
+	case !answered[asked]:
+		return fmt.Errorf("the client does not answer the challenge %s", asked)
 	}
 	return nil
 }

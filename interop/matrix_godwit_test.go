@@ -38,6 +38,9 @@ func (c *cell) serveOurs() error {
 	if c.wants.retry {
 		conf.AddressValidation = quic.ValidateAlways
 	}
+	if c.wants.move && c.peer.follows {
+		conf.Preferred = []netip.AddrPort{c.prefer()}
+	}
 	tlsConf := c.serverTLS()
 	tlsConf.KeyLogWriter = c.ours.keys
 	e, err := quic.Listen(netip.AddrPortFrom(c.loopback(), 0).String(), http3.ConfigureTLS(tlsConf), conf)
@@ -108,6 +111,7 @@ func (c *cell) moveOurs(q *quic.Conn) {
 	if !c.wants.move || c.preferred.IsValid() || q == nil {
 		return
 	}
+	c.variant = "the client moves by itself: the server prefers no address"
 	if err := q.Migrate(c.ctx, netip.AddrPort{}); err != nil {
 		c.t.Log("Migrate:", err)
 	}

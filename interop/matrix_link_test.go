@@ -41,9 +41,6 @@ func (c *cell) startLink() error {
 	}
 	listen := netip.AddrPortFrom(c.loopback(), 0).String()
 	conf := link.Config{Listen: listen, Up: p.up, Down: p.down, Rebind: p.rebind, Seed: 1, Capture: capture, CaptureClient: atClient}
-	if c.wants.move {
-		conf.PreferredListen = listen
-	}
 	if c.link, err = link.Start(context.WithoutCancel(c.ctx), conf); err != nil {
 		return err
 	}
@@ -52,20 +49,20 @@ func (c *cell) startLink() error {
 			c.t.Log("the link:", err)
 		}
 	})
-	c.addr, c.preferredFront = c.link.Addr(), c.link.PreferredAddr()
+	c.addr = c.link.Addr()
 	return nil
 }
 
 // rebinds reports whether a NAT changes the client's address.
 func (c *cell) rebinds() bool { return c.path != nil && c.path().rebind != link.Rebind{} }
 
-// serverPorts are the ports that the server has in the capture.
-func (c *cell) serverPorts() []uint16 {
-	ports := []uint16{c.server.Port()}
-	if c.preferred.IsValid() {
-		ports = append(ports, c.preferred.Port())
-	}
-	return ports
+// serverPorts is the port that the server has in the capture.
+func (c *cell) serverPorts() []uint16 { return []uint16{c.server.Port()} }
+
+// prefer picks an address for the server to prefer, and returns it.
+func (c *cell) prefer() netip.AddrPort {
+	c.preferred = netip.AddrPortFrom(c.loopback(), uint16(freePort(c.t)))
+	return c.preferred
 }
 
 // listenAt picks a free port for a peer's server.

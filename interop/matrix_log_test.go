@@ -106,6 +106,7 @@ type loggedFrame struct {
 	Raw    struct {
 		Length int64 `json:"payload_length"`
 	}
+	Data string // of PATH_CHALLENGE and PATH_RESPONSE
 	ECT0 *int64 `json:"ect0"`
 	ECT1 *int64 `json:"ect1"`
 	CE   *int64 `json:"ce"`

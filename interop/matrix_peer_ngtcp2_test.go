@@ -10,6 +10,7 @@ var (
 	ngtcp2OpenSSLPeer = &matrixPeer{
 		name:     "ngtcp2 (OpenSSL)",
 		programs: []*peer{osslClient, osslServer},
+		follows:  true,
 		version:  ngtcp2Version,
 		serve:    func(c *cell) error { return ngtcp2Serves(c, osslServer, "TLS_CHACHA20_POLY1305_SHA256") },
 		ask:      func(c *cell) error { return ngtcp2Asks(c, osslClient, "TLS_CHACHA20_POLY1305_SHA256") },
@@ -17,6 +18,7 @@ var (
 	ngtcp2GnuTLSPeer = &matrixPeer{
 		name:     "ngtcp2 (GnuTLS)",
 		programs: []*peer{gtlsClient, gtlsServer},
+		follows:  true,
 		version:  ngtcp2Version,
 		serve:    func(c *cell) error { return ngtcp2Serves(c, gtlsServer, gtlsChaCha) },
 		ask:      func(c *cell) error { return ngtcp2Asks(c, gtlsClient, gtlsChaCha) },
@@ -44,6 +46,9 @@ func ngtcp2Serves(c *cell, server *peer, chacha string) error {
 	}
 	if c.wants.v2 {
 		args = append(args, "--preferred-versions=v2,v1")
+	}
+	if c.wants.move {
+		args = append(args, "--preferred-ipv4-addr="+c.prefer().String())
 	}
 	return c.background(server.command(append(args, host, port, ca.peer+"/"+key, ca.peer+"/"+cert)...))
 }
@@ -73,9 +78,6 @@ func ngtcp2Asks(c *cell, client *peer, chacha string) error {
 		case c.wants.v2:
 			args = append(args, "--version=v1", "--available-versions=v2,v1", "--preferred-versions=v2,v1")
 			args = append(args, withoutHelloRetry(c, client)...)
-		case c.wants.move:
-			c.variant = "the client moves by itself"
-			args = append(args, "--change-local-addr=500ms")
 		}
 		args = append(args, c.addr.Addr().String(), portOf(c.addr))
 		if _, err := c.output(client.command(append(args, c.urls(names)...)...)); err != nil {

@@ -7,6 +7,7 @@ type matrixPeer struct {
 	programs []*peer       // what has to be installed
 	version  func() string // for the table
 	slow     bool          // it is given three times the time
+	follows  bool          // its client goes where a server prefers to be reached
 
 	// serve starts the peer's server, as the cell's wants say: it listens at c.listenAt (or sets c.server itself), serves the files in
 	// the cell's docs, and is ended by one of c.closers. nil: there is no server.

@@ -64,9 +64,9 @@ type cell struct {
 	link   *link.Link
 	addr   netip.AddrPort // where clients find the server: the link's front
 	server netip.AddrPort // where it listens
-	// For a test that wants the client to move: where clients would reach the server rather, and where it listens for them. A
-	// server that cannot advertise an address leaves the second as it is, zero.
-	preferredFront, preferred netip.AddrPort
+	// preferred is where the server would rather be reached, for a test that wants the client to move; zero where the server, or the
+	// client, knows no preferred addresses. The link does not lead there.
+	preferred netip.AddrPort
 
 	ours    *logs
 	variant string // how this cell differs from the runner's test, if it does
@@ -137,7 +137,7 @@ func (c *cell) play() error {
 	if err != nil {
 		return err
 	}
-	if err := c.link.SetTarget(c.server, c.preferred); err != nil {
+	if err := c.link.SetTarget(c.server, netip.AddrPort{}); err != nil {
 		return err
 	}
 	if c.role == asServer {

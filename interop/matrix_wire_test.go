@@ -118,7 +118,7 @@ func (e *evidence) dissect(filter string, fields ...string) (rows [][]string, er
 
 // dissectAtClient does the same with the capture at the client's end.
 func (e *evidence) dissectAtClient(filter string, fields ...string) (rows [][]string, err error) {
-	return e.dissectFile("client.pcap", []uint16{e.c.addr.Port(), e.c.preferredFront.Port()}, filter, fields...)
+	return e.dissectFile("client.pcap", []uint16{e.c.addr.Port()}, filter, fields...)
 }
 
 func (e *evidence) dissectFile(file string, servers []uint16, filter string, fields ...string) (rows [][]string, err error) {
