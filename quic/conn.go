@@ -79,7 +79,8 @@ type clockwork struct {
 	sending   bool         // somebody holds the sending token
 	again     bool         // whoever holds it has to look again
 	datagrams waitList     // those who wait to receive one
-	sent      waitList     // those who wait until it is put down
+	counted   DatagramStats
+	sent      waitList // those who wait until it is put down
 	timer     *time.Timer
 	armed     instant.Time // when the timer fires; 0: it is not set
 	broken    bool         // the core panicked: it is not called any more

@@ -38,6 +38,7 @@ func (c *Conn) SendDatagrams(list [][]byte) (n int, err error) {
 	if n > 0 {
 		c.flush(now, true)
 	}
+	c.countDatagrams()
 	return n, err
 }
 
@@ -86,4 +87,15 @@ func (c *Conn) takeDatagrams(into [][]byte) int {
 		c.core.ReceiveDatagram(into[n])
 	}
 	return len(into)
+}
+
+// countDatagrams has the endpoint count what became of datagrams since it did so last. mu is held.
+func (c *Conn) countDatagrams() {
+	if c.core == nil || c.broken {
+		return
+	}
+	if now := c.core.DatagramStats(); now != c.counted {
+		c.ep.count.addDatagrams(c.counted, now)
+		c.counted = now
+	}
 }

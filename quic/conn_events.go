@@ -9,6 +9,7 @@ import (
 
 // dispatch takes the core's events and wakes exactly those whom they concern. mu is held.
 func (c *Conn) dispatch() {
+	c.countDatagrams()
 	for {
 		e, ok := c.core.Event()
 		if !ok {
@@ -23,6 +24,7 @@ func (c *Conn) dispatch() {
 			c.answered()
 		case engine.EventEarlyRejected:
 			c.early = false
+			c.ep.count.earlyRejected.Add(1)
 		case engine.EventStreamOpened:
 			c.streamOpened(e.Stream)
 		case engine.EventReadable, engine.EventStreamReset:
@@ -104,6 +106,8 @@ func (c *Conn) handshakeDone() {
 	c.ep.admit(c)
 	if !c.client {
 		c.offer()
+	} else if c.early {
+		c.ep.count.earlyAccepted.Add(1)
 	}
 }
 

@@ -71,5 +71,6 @@ func (c *Conn) coreStats(s *ConnStats) {
 	s.PathChanges = t.PathChanges
 	r := c.core.Receiving()
 	s.Unread, s.Promised = r.Buffered, r.Promised
+	s.Datagrams, s.Early = c.core.DatagramStats(), c.core.EarlyOutcome()
 	s.DatagramSize, s.BlackHoles, s.ECN, s.CE = t.DatagramSize, t.BlackHoles, t.ECN, t.CE
 }

@@ -57,3 +57,69 @@ func TestDatagramsThatCannotBeSent(t *testing.T) {
 		t.Errorf("after it: %v", err)
 	}
 }
+
+func TestDatagramsAreCounted(t *testing.T) {
+	c, s := pair(t, taking(), taking())
+	if err := c.SendDatagram(make([]byte, 65536)); !errors.Is(err, ErrDatagramTooLarge) {
+		t.Fatal(err)
+	}
+	const sent = 1000
+	list := make([][]byte, sent) // more than a queue holds, all at once
+	for i := range list {
+		list[i] = make([]byte, 100)
+	}
+	if n, err := c.SendDatagrams(list); n != sent || err != nil {
+		t.Fatal(n, err)
+	}
+	ours := c.Stats
+	eventually(t, "every datagram has been sent or dropped", func() bool {
+		d := ours().Datagrams
+		return d.Sent+d.DroppedSending == sent
+	})
+	if d := ours().Datagrams; d.TooLarge != 1 || d.DroppedSending < sent/2 || c.ep.Stats().Datagrams != d {
+		t.Errorf("the connection says %+v, its endpoint %+v", d, c.ep.Stats().Datagrams)
+	}
+	taken := int64(0)
+	eventually(t, "each that was received is taken or dropped, and counted", func() bool {
+		n, err := s.ReceiveDatagrams(testContext(t), make([][]byte, 300))
+		if err != nil {
+			t.Fatal(err)
+		}
+		taken += int64(n)
+		d := s.Stats().Datagrams
+		return d.Received == taken+d.DroppedReceiving && d.Received <= ours().Datagrams.Sent && s.ep.Stats().Datagrams == d
+	})
+}
+
+// TestDatagramsAllocateNothing counts the allocations of both ends, their readers included.
+func TestDatagramsAllocateNothing(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector empties pools at random")
+	}
+	c, s := pair(t, taking(), taking())
+	ctx := testContext(t)
+	list, into := make([][]byte, 64), make([][]byte, 64)
+	for i := range list {
+		list[i] = make([]byte, 1000)
+	}
+	there := func(from, to *Conn) {
+		if n, err := from.SendDatagrams(list); n != len(list) || err != nil {
+			t.Fatal(n, err)
+		}
+		// The first that come answer: those that are lost are not waited for.
+		if _, err := to.ReceiveDatagrams(ctx, into); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exchange := func() { there(c, s); there(s, c) }
+	for range 300 {
+		exchange()
+	}
+	before := c.Stats().Datagrams.Sent
+	if n := testing.AllocsPerRun(300, exchange); n > 0 {
+		t.Errorf("%v allocations for two batches of %d datagrams, there and back", n, len(list))
+	}
+	if sent := c.Stats().Datagrams.Sent - before; sent < 300 {
+		t.Errorf("only %d datagrams were sent", sent)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"sync/atomic"
 	"time"
 
 	"github.com/godwit-net/godwit/internal/engine"
@@ -25,13 +26,14 @@ type earlyServer struct {
 	register StrikeRegister
 	realm    [16]byte // tickets of another realm were issued for another register: nobody knows whether they were used
 	now      func() time.Time
+	replayed *atomic.Int64
 }
 
-func newEarlyServer(r StrikeRegister) *earlyServer {
+func newEarlyServer(r StrikeRegister, replayed *atomic.Int64) *earlyServer {
 	if r == nil {
 		r = NewMemoryRegister(0)
 	}
-	s := &earlyServer{register: r, now: time.Now}
+	s := &earlyServer{register: r, now: time.Now, replayed: replayed}
 	if m, ok := r.(*MemoryRegister); ok {
 		s.realm = m.realm
 	}
@@ -60,7 +62,11 @@ func (s *earlyServer) admit(mark []byte) bool {
 	if issued.After(now.Add(earlySkew)) || !now.Before(expires) {
 		return false
 	}
-	return s.register.Strike([16]byte(mark[16:32]), expires)
+	if !s.register.Strike([16]byte(mark[16:32]), expires) {
+		s.replayed.Add(1)
+		return false
+	}
+	return true
 }
 
 // earlyConfig says to the engine what conf says about 0-RTT.
@@ -140,6 +146,7 @@ func (c *Conn) earlyData() {
 	c.tlsState = c.core.TLS()
 	c.ready.wake()
 	if !c.client {
+		c.ep.count.earlyAccepted.Add(1)
 		c.offer()
 	}
 }

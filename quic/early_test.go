@@ -173,7 +173,13 @@ func TestEarlyDataOverLoopback(t *testing.T) {
 				t.Errorf("accepted %v, early streams %d, resumed %v", c.EarlyData(), early.Load()-before, c.Stats().Resumed)
 			}
 			<-client.came // a ticket for the next
+			if s := c.ep.Stats(); c.Stats().Early != "accepted" || s.EarlyAccepted != 1 || s.EarlyRejected != 0 {
+				t.Errorf("0-RTT was %q, the client's endpoint: %d accepted, %d rejected", c.Stats().Early, s.EarlyAccepted, s.EarlyRejected)
+			}
 			c.Close()
+		}
+		if s := e.Stats(); s.EarlyAccepted != 3 || s.EarlyRejected+s.EarlyReplayed != 0 {
+			t.Errorf("the server: %d accepted, %d rejected, %d replayed", s.EarlyAccepted, s.EarlyRejected, s.EarlyReplayed)
 		}
 	}
 }
@@ -202,16 +208,25 @@ func (r *strikeOut) Strike([16]byte, time.Time) bool { r.asked.Add(1); return fa
 
 func TestRejectedEarlyDataArrivesAllTheSame(t *testing.T) {
 	no := new(strikeOut)
-	e, early := earlyListen(t, serverTLS(), &Config{Resumption: Resumption{EarlyData: true, StrikeRegister: no}, Logger: quiet()}, false)
+	var g gate
+	e, early := earlyListen(t, g.install(serverTLS()), &Config{Resumption: Resumption{EarlyData: true, StrikeRegister: no}, Logger: quiet()}, false)
 	client := newEarlyClient()
 	client.visit(t, e)
+	open := g.close(t)
 	c := client.dial(t, e)
-	text := bytes.Repeat([]byte("early"), 10000)
-	if got := ask(t, c, text); !bytes.Equal(got, text) {
+	text := bytes.Repeat([]byte("early"), 1000)
+	if got := askThen(t, c, text, open); !bytes.Equal(got, text) {
 		t.Errorf("%d bytes came back", len(got))
 	}
 	if c.EarlyData() || early.Load() != 0 || no.asked.Load() != 1 {
 		t.Errorf("early %v, %d streams, asked %d times", c.EarlyData(), early.Load(), no.asked.Load())
+	}
+	s := e.Stats()
+	if got := c.Stats().Early; got != "rejected" || s.EarlyRejected != 1 || s.EarlyReplayed != 1 || s.EarlyAccepted != 0 {
+		t.Errorf("the client says %q, the server %d rejected, %d replayed, %d accepted", got, s.EarlyRejected, s.EarlyReplayed, s.EarlyAccepted)
+	}
+	if s := c.ep.Stats(); s.EarlyRejected != 1 || s.EarlyAccepted != 0 {
+		t.Errorf("the client's endpoint: %d rejected, %d accepted", s.EarlyRejected, s.EarlyAccepted)
 	}
 }
 
@@ -304,9 +319,10 @@ func TestMarksAreGoodForAnHour(t *testing.T) {
 	clock := func() time.Time { return now }
 	r := NewMemoryRegister(0)
 	r.now = clock
-	s := newEarlyServer(r)
+	var replayed atomic.Int64
+	s := newEarlyServer(r, &replayed)
 	s.now = clock
-	other := newEarlyServer(nil)
+	other := newEarlyServer(nil, &replayed)
 	other.now = clock
 	mark := s.mark()
 	if !s.admit(mark) || s.admit(mark) {

@@ -148,7 +148,7 @@ func newEndpoint(local netip.AddrPort, tlsConf *tls.Config, c *Config) (*Endpoin
 	}
 	e.generateIDs()
 	if e.acceptor.Server && conf.EarlyData {
-		e.early = newEarlyServer(conf.StrikeRegister)
+		e.early = newEarlyServer(conf.StrikeRegister, &e.count.earlyReplayed)
 	}
 	if e.acceptor.Server && conf.TicketKeys != nil {
 		e.tls = e.tls.Clone() // the caller's stays as it is

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/godwit-net/godwit/congestion"
+	"github.com/godwit-net/godwit/internal/engine"
 )
 
 // ConnStats is what a connection has measured and counted.
@@ -13,6 +14,7 @@ type ConnStats struct {
 	Version    uint32        // the QUIC version
 	ALPN       string        // the protocol TLS agreed on
 	Resumed    bool          // the TLS session was resumed
+	Early      string        // 0-RTT: "tried", "accepted", "rejected"; empty: not tried
 	Handshake  time.Duration // what the handshake took; 0: it is not done
 	Controller string        // the congestion controller's name
 
@@ -31,7 +33,12 @@ type ConnStats struct {
 	BlackHoles   int64  // times that the path ceased to carry datagrams of that size
 	ECN          string // of the path: "testing", "unknown", "capable" or "failed"; empty: we do not mark
 	CE           int64  // packets that the peer reported as marked "congestion experienced"
+
+	Datagrams DatagramStats
 }
+
+// DatagramStats counts datagrams of RFC 9221, those of Conn.SendDatagram.
+type DatagramStats = engine.DatagramStats
 
 // EndpointStats counts what happened on a socket since it was opened.
 type EndpointStats struct {
@@ -54,6 +61,12 @@ type EndpointStats struct {
 	Panicked         int64 // connections closed because the code that drives them panicked
 	Open             int64 // connections at this moment, handshaking ones among them
 
+	// EarlyAccepted and EarlyRejected are connections, of servers and of clients, whose 0-RTT was taken or was not. EarlyReplayed are
+	// tickets that the StrikeRegister of a server said no to: they were used before, or it was full.
+	EarlyAccepted, EarlyRejected, EarlyReplayed int64
+
+	Datagrams DatagramStats // of RFC 9221, on all connections
+
 	ReceiveBudget int64 // Config.ReceiveBudget in bytes; 0: no bound
 	ReceiveUsed   int64 // how much of it connections have promised to their peers, unread bytes included
 }
@@ -74,8 +87,11 @@ type counters struct {
 	datagramsIn, datagramsOut, bytesIn, bytesOut, messages         atomic.Int64
 	accepted, dialled, refused, handshakesFailed, closed, panicked atomic.Int64
 
-	mu      sync.Mutex // a leaf: nothing is taken under it
-	dropped map[dropReason]int64
+	earlyAccepted, earlyRejected, earlyReplayed atomic.Int64
+
+	mu        sync.Mutex // a leaf: nothing is taken under it
+	datagrams DatagramStats
+	dropped   map[dropReason]int64
 }
 
 func (c *counters) drop(r dropReason) {
@@ -85,6 +101,17 @@ func (c *counters) drop(r dropReason) {
 		c.dropped = make(map[dropReason]int64)
 	}
 	c.dropped[r]++
+}
+
+// addDatagrams counts what became of datagrams from before to after.
+func (c *counters) addDatagrams(before, after DatagramStats) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.datagrams.Sent += after.Sent - before.Sent
+	c.datagrams.Received += after.Received - before.Received
+	c.datagrams.DroppedSending += after.DroppedSending - before.DroppedSending
+	c.datagrams.DroppedReceiving += after.DroppedReceiving - before.DroppedReceiving
+	c.datagrams.TooLarge += after.TooLarge - before.TooLarge
 }
 
 // Stats returns the endpoint's counters.
@@ -102,6 +129,9 @@ func (e *Endpoint) Stats() EndpointStats {
 		Closed:           n.closed.Load(),
 		Panicked:         n.panicked.Load(),
 		Dropped:          make(map[string]int64),
+		EarlyAccepted:    n.earlyAccepted.Load(),
+		EarlyRejected:    n.earlyRejected.Load(),
+		EarlyReplayed:    n.earlyReplayed.Load(),
 		ReceiveBudget:    e.budget.size,
 		ReceiveUsed:      e.budget.used.Load(),
 	}
@@ -112,6 +142,7 @@ func (e *Endpoint) Stats() EndpointStats {
 		s.DatagramsRefused += calls.Dropped
 	}
 	n.mu.Lock()
+	s.Datagrams = n.datagrams
 	for reason, count := range n.dropped {
 		s.Dropped[string(reason)] = count
 	}

@@ -17,8 +17,18 @@ var (
 // datagramState is unreliable datagrams (RFC 9221), both ways.
 type datagramState struct {
 	out, in datagramQueue
+	count   DatagramStats
 	told    bool // EventDatagramReady is out and nothing was taken since
 	yielded bool // the packet before carried a datagram: this one begins with streams
+}
+
+// DatagramStats counts datagrams (RFC 9221).
+type DatagramStats struct {
+	Sent, Received int64
+
+	// DroppedSending and DroppedReceiving gave way to newer ones in a full queue: before they were sent, or taken. TooLarge
+	// were refused for their size, or did not fit a path that had become narrower by their turn.
+	DroppedSending, DroppedReceiving, TooLarge int64
 }
 
 // datagramQueue holds datagrams until they are sent or taken. When it is full the oldest goes: for what is sent like this the
@@ -74,9 +84,11 @@ func (c *Conn) MaxDatagramSize() int {
 	return int(max(frame-3, 0)) // type and a length of two bytes
 }
 
-// DatagramsDropped returns how many datagrams went because a queue was full: of ours, and of those that came.
-func (c *Conn) DatagramsDropped() (sending, received int64) {
-	return c.streams.datagrams.out.dropped, c.streams.datagrams.in.dropped
+// DatagramStats returns what became of datagrams so far.
+func (c *Conn) DatagramStats() DatagramStats {
+	g := &c.streams.datagrams
+	g.count.DroppedSending, g.count.DroppedReceiving = g.out.dropped, g.in.dropped
+	return g.count
 }
 
 // SendDatagram queues a datagram, which may be lost, and in favour of newer ones never be sent.
@@ -90,6 +102,7 @@ func (c *Conn) SendDatagram(now instant.Time, p []byte) error {
 		// transport parameter with a non-zero value during the handshake".
 		return ErrNoDatagrams
 	case len(p) > c.MaxDatagramSize():
+		c.streams.datagrams.count.TooLarge++
 		return ErrDatagramTooLarge
 	}
 	c.streams.datagrams.out.push(p)
@@ -132,13 +145,14 @@ func (g *datagramState) appendTo(c *Conn, d *datagram) {
 		if wire.DatagramLen(len(p)) > d.room() {
 			if len(p) > c.MaxDatagramSize() {
 				g.out.pop() // the path has become narrower
-				g.out.dropped++
+				g.count.TooLarge++
 				continue
 			}
 			break
 		}
 		d.appendFrame(wire.AppendDatagram(d.scratch(), p))
 		g.out.pop()
+		g.count.Sent++
 		g.yielded = true
 	}
 }
@@ -153,6 +167,7 @@ func (c *Conn) handleDatagram(p []byte, size int) *TransportError {
 		return violation(wire.ProtocolViolation, wire.FrameDatagram, "a DATAGRAM frame that we do not take")
 	}
 	g := &c.streams.datagrams
+	g.count.Received++
 	g.in.push(p)
 	if !g.told {
 		g.told = true

@@ -80,8 +80,8 @@ func TestDatagramQueuesDropTheOldest(t *testing.T) {
 			t.Fatalf("%x where %d was expected", p, i)
 		}
 	}
-	if out, in := x.conn.DatagramsDropped(); out != 0 || in != 10 {
-		t.Errorf("%d and %d dropped", out, in)
+	if got, want := x.conn.DatagramStats(), (DatagramStats{Received: maxDatagrams + 10, DroppedReceiving: 10}); got != want {
+		t.Errorf("counted: %+v, want %+v", got, want)
 	}
 	var q datagramQueue
 	for range 3 * maxDatagramBytes / 10_000 {

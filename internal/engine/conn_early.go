@@ -48,11 +48,16 @@ type earlyLimits struct {
 type earlyProgress uint8
 
 const (
-	earlyNone     earlyProgress = iota // not tried, or nobody knows yet
+	earlyNone     earlyProgress = iota // not tried, or nobody knows yet; a server knows by 0-RTT packets
 	earlyTried                         // a client sends; the server has not answered
 	earlyAccepted                      // (RFC 9001, section 4.6.2)
 	earlyRejected
 )
+
+// EarlyOutcome returns how far 0-RTT has come: "tried", "accepted" or "rejected"; empty: it was not tried.
+func (c *Conn) EarlyOutcome() string {
+	return [...]string{"", "tried", "accepted", "rejected"}[c.early.progress]
+}
 
 // Early reports whether 0-RTT is on: under way or accepted.
 func (c *Conn) Early() bool {
@@ -337,7 +342,12 @@ func (c *Conn) readKeys(in *incoming) (keys *seal.Keys, gone bool) {
 	if in.typ == wire.Packet0RTT {
 		e := &c.early
 		// RFC 9001, section 4.6.2: "When rejecting 0-RTT, a server MUST NOT process any 0-RTT packets, even if it could."
-		return e.read, !c.server || c.config.Early == nil || e.decided
+		gone = !c.server || c.config.Early == nil || e.decided
+		if gone && c.server && e.progress == earlyNone {
+			e.progress = earlyRejected
+			c.events.push(Event{Kind: EventEarlyRejected})
+		}
+		return e.read, gone
 	}
 	s := &c.spaces[in.space]
 	return s.read, s.discarded

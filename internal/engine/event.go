@@ -13,7 +13,8 @@ const (
 	// EventEarlyData: 0-RTT is on: a client may open streams and write, a server may hear of streams before the handshake is
 	// done.
 	EventEarlyData
-	// EventEarlyRejected: the server took none of a client's 0-RTT; what was written is sent once more.
+	// EventEarlyRejected: the server took none of a client's 0-RTT; what was written is sent once more. The server says so of itself
+	// when there was 0-RTT to reject.
 	EventEarlyRejected
 	// EventAnswered: a server has answered the client's first flight: what TLS knows of the client, but for its certificate, can be
 	// read, and streams can be opened and written (0.5-RTT).
