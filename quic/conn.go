@@ -99,13 +99,14 @@ func (c *Conn) open(ctx context.Context, uni bool) (s *Stream, err error) {
 	if uni {
 		list = &c.opening[1]
 	}
+	done := ctx.Done()
 	c.mu.Lock()
 	defer c.leave(&err)
 	for told := false; ; told = !told {
 		if c.err != nil {
 			return nil, c.err
 		}
-		if err := ctx.Err(); err != nil {
+		if isDone(done) {
 			return nil, context.Cause(ctx)
 		}
 		now := c.now()
@@ -116,7 +117,7 @@ func (c *Conn) open(ctx context.Context, uni bool) (s *Stream, err error) {
 			return c.newStream(id), nil
 		}
 		if told {
-			list.wait(&c.mu, ctx.Done())
+			list.wait(&c.mu, done)
 		} else {
 			c.flush(now, false) // STREAMS_BLOCKED tells the peer. The lock was released: look again before waiting
 		}
@@ -125,6 +126,7 @@ func (c *Conn) open(ctx context.Context, uni bool) (s *Stream, err error) {
 
 // AcceptStream waits for the next stream the peer opened, of either kind: Stream.IsUni tells which.
 func (c *Conn) AcceptStream(ctx context.Context) (*Stream, error) {
+	done := ctx.Done()
 	c.mu.Lock()
 	defer c.leave(nil)
 	for {
@@ -137,10 +139,10 @@ func (c *Conn) AcceptStream(ctx context.Context) (*Stream, error) {
 		if c.err != nil {
 			return nil, c.err
 		}
-		if ctx.Err() != nil {
+		if isDone(done) {
 			return nil, context.Cause(ctx)
 		}
-		c.accepting.wait(&c.mu, ctx.Done())
+		c.accepting.wait(&c.mu, done)
 	}
 }
 

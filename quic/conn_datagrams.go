@@ -55,6 +55,7 @@ func (c *Conn) ReceiveDatagram(ctx context.Context) ([]byte, error) {
 // ReceiveDatagrams waits until a datagram is there and takes as many as there are, up to len(into). Each into[i] is
 // overwritten from its beginning, in its own memory where that is large enough, and has the length of its datagram then.
 func (c *Conn) ReceiveDatagrams(ctx context.Context, into [][]byte) (n int, err error) {
+	done := ctx.Done()
 	c.mu.Lock()
 	defer c.leave(&err)
 	for {
@@ -66,10 +67,10 @@ func (c *Conn) ReceiveDatagrams(ctx context.Context, into [][]byte) (n int, err 
 			return n, nil
 		case c.err != nil:
 			return 0, c.err
-		case ctx.Err() != nil:
+		case isDone(done):
 			return 0, context.Cause(ctx)
 		}
-		c.datagrams.wait(&c.mu, ctx.Done())
+		c.datagrams.wait(&c.mu, done)
 	}
 }
 

@@ -59,10 +59,11 @@ func (c *Conn) Migrate(ctx context.Context, local netip.AddrPort) error {
 
 // moveTo has the core probe a path and waits for the outcome.
 func (c *Conn) moveTo(ctx context.Context, path engine.Path) (err error) {
-	c.mu.Lock()
-	defer c.leave(&err)
+	done := ctx.Done()
 	soon, cancel := context.WithTimeout(ctx, migratePatience)
 	defer cancel()
+	c.mu.Lock()
+	defer c.leave(&err)
 	for {
 		if c.err != nil {
 			return c.err
@@ -78,7 +79,7 @@ func (c *Conn) moveTo(ctx context.Context, path engine.Path) (err error) {
 			return err
 		}
 		if !c.moving.wait(&c.mu, soon.Done()) {
-			if ctx.Err() != nil {
+			if isDone(done) {
 				return context.Cause(ctx)
 			}
 			return err
@@ -87,7 +88,7 @@ func (c *Conn) moveTo(ctx context.Context, path engine.Path) (err error) {
 	failures := c.moveFailures
 	c.flush(c.now(), false)
 	for c.err == nil && c.path.Local != path.Local && c.moveFailures == failures {
-		if !c.moving.wait(&c.mu, ctx.Done()) && c.err == nil && c.path.Local != path.Local && c.moveFailures == failures {
+		if !c.moving.wait(&c.mu, done) && c.err == nil && c.path.Local != path.Local && c.moveFailures == failures {
 			c.core.AbandonMigration(c.now())
 			return context.Cause(ctx)
 		}

@@ -109,6 +109,9 @@ func dialEach(ctx context.Context, addr string, tlsConf *tls.Config, dial dialFu
 		return nil, errNoProtocol
 	}
 	host, remotes, err := resolve(ctx, addr)
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("quic: dial %s: %w", addr, err)
 	}
@@ -199,6 +202,9 @@ func (e *Endpoint) attempt(ctx context.Context, to destination, tlsConf *tls.Con
 		return d
 	}
 	local, err := route(ctx, remote)
+	if ctx.Err() != nil {
+		err = context.Cause(ctx) // package net does not tell it
+	}
 	if err != nil {
 		return nil, fail(nil, err)
 	}
@@ -216,6 +222,7 @@ func (e *Endpoint) attempt(ctx context.Context, to destination, tlsConf *tls.Con
 
 // connect makes the core of a connection that we begin, sends its first flight and waits for the handshake.
 func (c *Conn) connect(ctx context.Context, tlsConf *tls.Config, conf *Config, after *VersionError) (err error) {
+	done := ctx.Done()
 	c.mu.Lock()
 	defer c.leave(&err)
 	now := c.now()
@@ -233,7 +240,7 @@ func (c *Conn) connect(ctx context.Context, tlsConf *tls.Config, conf *Config, a
 	c.core = core
 	c.flush(now, false)
 	for !c.handshook && !c.early && c.err == nil {
-		if !c.ready.wait(&c.mu, ctx.Done()) && !c.handshook && !c.early && c.err == nil {
+		if !c.ready.wait(&c.mu, done) && !c.handshook && !c.early && c.err == nil {
 			err := context.Cause(ctx)
 			c.close(&engine.TransportError{Code: wire.NoError, Reason: "the dial was given up"})
 			return err

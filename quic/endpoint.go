@@ -165,15 +165,17 @@ func newEndpoint(local netip.AddrPort, tlsConf *tls.Config, c *Config) (*Endpoin
 func (e *Endpoint) Addr() net.Addr { return net.UDPAddrFromAddrPort(e.sock.LocalAddr()) }
 
 // Accept waits for the next connection whose handshake is done, or that has begun with 0-RTT if Config.EarlyData allows
-// that, or that was answered, with Config.AcceptEarly. It fails with ErrClosed once the endpoint is closed or shutting down, and with the context's error.
+// that, or that was answered, with Config.AcceptEarly. It fails with ErrClosed once the endpoint is closed or shutting down, and
+// with the context's cause.
 func (e *Endpoint) Accept(ctx context.Context) (*Conn, error) {
+	done := ctx.Done()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for {
 		switch {
 		case e.refusing:
 			return nil, ErrClosed
-		case ctx.Err() != nil:
+		case isDone(done):
 			return nil, context.Cause(ctx)
 		case len(e.backlog) > 0:
 			c := e.backlog[0]
@@ -182,7 +184,7 @@ func (e *Endpoint) Accept(ctx context.Context) (*Conn, error) {
 			e.count.accepted.Add(1)
 			return c, nil
 		}
-		e.accepting.wait(&e.mu, ctx.Done())
+		e.accepting.wait(&e.mu, done)
 	}
 }
 
@@ -214,8 +216,9 @@ func (e *Endpoint) Close() error {
 
 // Shutdown refuses new connections, waits until the present ones have ended, and then closes the endpoint. Connections
 // that nobody has accepted yet are closed at once. When ctx is done first, Shutdown closes what is left and returns the
-// context's error.
+// context's cause.
 func (e *Endpoint) Shutdown(ctx context.Context) error {
+	done := ctx.Done()
 	e.mu.Lock()
 	waiting := e.backlog
 	e.backlog = nil
@@ -225,8 +228,8 @@ func (e *Endpoint) Shutdown(ctx context.Context) error {
 		c.Close()
 	}
 	e.mu.Lock()
-	for e.live > 0 && ctx.Err() == nil {
-		e.ending.wait(&e.mu, ctx.Done())
+	for e.live > 0 && !isDone(done) {
+		e.ending.wait(&e.mu, done)
 	}
 	left := e.live
 	e.mu.Unlock()

@@ -55,3 +55,14 @@ func (l *waitList) wake() {
 		}
 	}
 }
+
+// isDone reports whether done is closed. The channel of a context is asked for before a lock is taken: a context that is made when
+// it is first looked at, as those of requests are, may take the same lock for it.
+func isDone(done <-chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	default:
+		return false
+	}
+}
