@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -39,7 +40,7 @@ const agentVar = "GODWIT_INTEROP_AGENT"
 
 // order is what an agent is asked to do.
 type order struct {
-	Do     string // listen, dial, get, put, progress, wait, migrate, stats
+	Do     string // listen, origin, dial, get, put, progress, wait, migrate, stats
 	Addr   string
 	Size   int      // MaxDatagramSize
 	NoECN  bool     // listen, dial
@@ -237,6 +238,14 @@ func (w *worker) obey(o order, r *reply) error {
 	switch o.Do {
 	case "listen":
 		return w.listen(o, r)
+	case "origin":
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		r.Addr = l.Addr().String()
+		go http.Serve(l, new(origin).handler())
+		return nil
 	case "dial":
 		return w.dial(ctx, o)
 	case "get", "put":
