@@ -28,6 +28,9 @@ fuzz: ## every fuzz target for FUZZTIME (default 10s) each
 conformance: ## docs/conformance.md, and which tests hold which rules; GODWIT_SPECS names a folder with the RFCs
 	$(GO) test -count=1 ./internal/conformance -args -write
 
+mutations: ## remove rules from the code, one after another, and see whether the tests that name them fail
+	$(GO) test -count=1 -timeout=2h ./internal/conformance -run TestMutations -v -args -mutate
+
 peers: ## install the real peers that interop wants (root, Debian)
 	./interop/install.sh
 
@@ -46,4 +49,4 @@ bench: ## Godwit and quic-go side by side
 build: ## bin/godwit, one static file
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/godwit ./cmd/godwit
 
-.PHONY: help check format vet test race sim fuzz conformance peers interop interop-matrix bench build
+.PHONY: help check format vet test race sim fuzz conformance mutations peers interop interop-matrix bench build

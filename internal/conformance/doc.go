@@ -23,4 +23,7 @@
 // The RFCs themselves are not part of this repository. With GODWIT_SPECS set to a folder with their texts (rfc9000.txt, or a name
 // that begins with rfc9000- and ends with .md) the lists are held against them as well: every row is a true sentence of its section,
 // none is missing, and every quotation is looked up.
+//
+// testdata/mutations.txt has changes that each remove one rule from the code. `make mutations` makes one after another, in a copy that
+// lies over the file, runs the tests that name the rule, which have to fail, and writes docs/conformance/mutations.md.
 package conformance

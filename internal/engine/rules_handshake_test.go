@@ -482,3 +482,29 @@ func TestEarlyDataKeepsToTheLimitsOfBefore(t *testing.T) {
 		t.Errorf("afterwards %d are allowed", p.client.streams.byID[id].send.max)
 	}
 }
+
+func TestKeysThatThePeerUpdatedAreNotUpdatedBeforeItHasSeenOurs(t *testing.T) {
+	// Rules: 9001:6.1/2
+	x := newExchange(t, true).handshake()
+	id := x.open()
+	x.use(x.keyPhase().next())
+	x.receive(wire.AppSpace, ping)
+	x.receive(wire.AppSpace, ping)
+	x.advance(3*x.conn.ledger.PTO() + time.Second)
+	if x.conn.Stats().KeyUpdates != 1 || x.conn.phase.oldRead != nil {
+		t.Fatal("the story needs a connection that has followed an update")
+	}
+	x.conn.phase.sealed = keyUpdateEvery
+	x.conn.Write(x.now, id, []byte("a"))
+	x.drain()
+	if n := x.conn.Stats().KeyUpdates; n != 1 {
+		t.Errorf("nothing of this phase is acknowledged, and there were %d updates", n)
+	}
+	x.ack(wire.AppSpace)
+	x.read[wire.AppSpace] = x.read[wire.AppSpace].Next()
+	x.conn.Write(x.now, id, []byte("b"))
+	x.drain()
+	if n := x.conn.Stats().KeyUpdates; n != 2 {
+		t.Errorf("when it is, there were %d updates", n)
+	}
+}
