@@ -55,7 +55,7 @@ func (w *World) addHost(name string, ids engine.IDGenerator, addrs ...netip.Addr
 // dial starts the connection of a client.
 func (h *host) dial(p *pair) {
 	c := h.config.Client
-	c.TLS = clientTLS(p.name)
+	c.TLS = h.clientTLS(p)
 	c.Seed, c.ResetKey = h.randomSeed(), h.acceptor.ResetKey
 	c.NewTrace = h.traceMaker(false)
 	ec, err := engine.NewClient(h.now, &c, engine.Path{Local: h.addrs[0], Remote: serverAddr})
@@ -69,7 +69,7 @@ func (h *host) dial(p *pair) {
 // accept starts a server's connection.
 func (h *host) accept(in engine.Incoming) *conn {
 	c := h.config.Server
-	c.TLS = serverTLS()
+	c.TLS = h.serverTLS()
 	c.Seed, c.ResetKey, c.Tokens = h.randomSeed(), h.acceptor.ResetKey, &h.acceptor.Tokens
 	c.NewTrace = h.traceMaker(true)
 	ec, err := engine.NewServer(h.now, &c, in)

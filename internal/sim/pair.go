@@ -20,6 +20,9 @@ type pair struct {
 	flows  []*flow  // in the order they are to be opened
 	byID   map[int64]*flow
 	closed bool // the work is done, and the client has closed
+
+	speeches [2]speech
+	sessions *sessions // nil: there is no 0-RTT
 }
 
 func newPair(w *World, i int) *pair {
@@ -30,14 +33,22 @@ func newPair(w *World, i int) *pair {
 		f.ways[response] = way{content: content(w.rng.Uint64()), total: spec.Response}
 		p.flows = append(p.flows, f)
 	}
+	if w.config.Work.Datagrams > 0 {
+		for end := range p.speeches {
+			p.speeches[end].content = content(w.rng.Uint64())
+		}
+	}
 	return p
 }
 
 // happened hands an event of a connection to its application.
 func (h *host) happened(c *conn, e engine.Event) {
 	switch e.Kind {
-	case engine.EventHandshakeDone:
+	case engine.EventHandshakeDone, engine.EventEarlyData:
 		h.handshaken(c)
+	case engine.EventEarlyRejected:
+	case engine.EventDatagramReady:
+		c.hear()
 	case engine.EventHandshakeConfirmed:
 		if c == h.pairs[0].ends[client] {
 			h.rebind()
@@ -51,13 +62,13 @@ func (h *host) happened(c *conn, e engine.Event) {
 	}
 }
 
-// handshaken finds out whose connection a server's is, and begins the work.
+// handshaken finds out whose connection a server's is, and begins the work. With 0-RTT that is before the handshake is done.
 func (h *host) handshaken(c *conn) {
 	state := c.TLS()
-	if state.NegotiatedProtocol != protocol {
+	if c.HandshakeDone() && state.NegotiatedProtocol != protocol {
 		h.fail("%s negotiated %q", h.name, state.NegotiatedProtocol)
 	}
-	if c.server {
+	if c.server && c.pair == nil {
 		for _, p := range h.pairs {
 			if p.name == state.ServerName {
 				c.pair = p
@@ -74,6 +85,7 @@ func (h *host) handshaken(c *conn) {
 		c.pair.ends[server] = c
 	}
 	c.openFlows()
+	c.speak(h.config.Work.Datagrams)
 }
 
 // openFlows opens the streams that this end is to open, as far as order and the peer allow.
@@ -137,7 +149,9 @@ func (w *World) finishPairs() {
 		}
 		p.closed = true
 		w.result.Work = w.now.Sub(epoch)
+		p.count(w.server)
 		if i == 0 {
+			w.result.Early = [2]string{p.ends[client].EarlyOutcome(), p.ends[server].EarlyOutcome()}
 			w.result.Client, w.result.Server = p.ends[client].Stats(), p.ends[server].Stats()
 		}
 		p.ends[client].Close(w.now, closeCode, "done")
@@ -147,7 +161,7 @@ func (w *World) finishPairs() {
 
 // done reports whether the handshake is complete at both ends and all flows are done.
 func (p *pair) done() bool {
-	if p.ends[server] == nil || !p.ends[client].HandshakeDone() {
+	if p.ends[server] == nil || !p.ends[client].HandshakeDone() || !p.ends[server].HandshakeDone() {
 		return false
 	}
 	for _, f := range p.flows {

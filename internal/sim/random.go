@@ -44,6 +44,13 @@ func Random(seed uint64) Config {
 		c.Client.KeepAlive = time.Second
 	}
 	if d.one(3) {
+		c.Early = Early(1 + d.IntN(2))
+	}
+	if d.one(3) {
+		c.Work.Datagrams = d.size(1000)
+		c.Client.MaxDatagramFrame, c.Server.MaxDatagramFrame = d.size(65535), d.size(65535)
+	}
+	if d.one(3) {
 		c.Client.IDs, c.Server.IDs = idsOf(d.IntN(wire.MaxConnIDLen+1)), idsOf(4+d.IntN(wire.MaxConnIDLen-3))
 	}
 	return c

@@ -5,6 +5,8 @@ type Workload struct {
 	Flows []Flow
 	// Sequential opens a flow when the one before is done; else they are all opened as soon as the peer's limits allow.
 	Sequential bool
+	// Datagrams is how many datagrams (RFC 9221) each end wants to send, if it comes to that before the flows are done.
+	Datagrams int64
 }
 
 // Flow is one stream.

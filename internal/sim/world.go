@@ -7,6 +7,7 @@
 //
 //   - bytes read are not, bit for bit and in order, those written, or their end is not the end (content.go)
 //   - nothing is left that could happen, but work is left (liveness)
+//   - a datagram is received twice, or is none that was sent, or the counters of datagrams do not add up (datagrams.go)
 //   - a connection ends that nobody closed
 //   - an endpoint sends more than RFC 9000 or its congestion window allow (checks.go)
 //   - time stands still, or runs out
@@ -48,6 +49,8 @@ type Config struct {
 	Migrate []time.Duration
 	// Prefer makes the server prefer another address of its own to the one it is first reached at.
 	Prefer bool
+	// Early is what becomes of 0-RTT.
+	Early Early
 	// Work is what every client and the server do on their connection.
 	Work Workload
 	// TimerDelay is how late timers fire at most, evenly distributed: no clock is as exact as a virtual one.
@@ -69,6 +72,10 @@ type Result struct {
 	Client  engine.Stats // of the first client's connection, when its work was done
 	Server  engine.Stats // of the server's end of it
 	Traces  []Trace
+
+	// Of the first client's connection, both ends of it, when its work was done.
+	Datagrams [2]engine.DatagramStats
+	Early     [2]string
 }
 
 // Trace is the qlog of one connection.
@@ -106,6 +113,7 @@ type World struct {
 	buf    [64 * 1500]byte
 	moves  []instant.Time // when the first client migrates
 	still  int            // turns since time last moved
+	early  earlyServer
 }
 
 // Run lives a world to its end. The Result is filled in as far as the world came, also when there is an error.
@@ -144,6 +152,9 @@ func newWorld(c Config) *World {
 	}
 	w.server = w.addHost("server", c.Server.IDs, servers...)
 	w.server.acceptor.Server, w.server.acceptor.Versions = true, c.Server.Versions
+	if c.Early != NoEarly {
+		w.prepareEarly()
+	}
 	for i := range c.Clients {
 		addrs := []netip.AddrPort{clientAddr(i)}
 		for j := range c.Migrate {
@@ -158,6 +169,9 @@ func newWorld(c Config) *World {
 			}
 		}
 		p := newPair(w, i)
+		if c.Early != NoEarly {
+			w.visit(p, engine.Path{Local: clientAddr(i), Remote: serverAddr})
+		}
 		w.pairs = append(w.pairs, p)
 		w.addHost(p.name, c.Client.IDs, addrs...).dial(p)
 	}
