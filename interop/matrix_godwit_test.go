@@ -43,6 +43,9 @@ func (c *cell) serveOurs() error {
 	}
 	tlsConf := c.serverTLS()
 	tlsConf.KeyLogWriter = c.ours.keys
+	if c.peer.hq {
+		return c.serveHQ(tlsConf, conf)
+	}
 	e, err := quic.Listen(netip.AddrPortFrom(c.loopback(), 0).String(), http3.ConfigureTLS(tlsConf), conf)
 	if err != nil {
 		return err
@@ -86,13 +89,20 @@ func (c *cell) askOurs() error {
 	}
 	for _, names := range c.names {
 		var conn atomic.Pointer[quic.Conn]
-		tr := &http3.Transport{TLSClientConfig: conf, QUIC: c.ourConfig(), DisableCompression: true}
-		tr.Dial = dialAnd(func(q *quic.Conn) {
+		q := c.ourConfig()
+		dial := dialAnd(func(q *quic.Conn) {
 			conn.Store(q)
 			if c.wants.keyUpdate {
 				q.UpdateKeys()
 			}
 		})
+		var tr closingRoundTripper = &http3.Transport{TLSClientConfig: conf, QUIC: q, DisableCompression: true, Dial: dial}
+		if c.peer.hq {
+			var err error
+			if tr, err = dialHQ(c.ctx, c.addr, conf, q, dial); err != nil {
+				return err
+			}
+		}
 		err := c.fetchAll(tr.RoundTrip, names, func() { c.moveOurs(conn.Load()) })
 		if err == nil && c.wants.resume {
 			err = c.until("a session ticket", func() bool { return tickets.stored.Load() > 0 })
@@ -104,6 +114,12 @@ func (c *cell) askOurs() error {
 	}
 	c.ours.wait()
 	return nil
+}
+
+// closingRoundTripper is http3.Transport or its like for hq-interop.
+type closingRoundTripper interface {
+	http.RoundTripper
+	io.Closer
 }
 
 // moveOurs moves a client of ours that the server does not want elsewhere.

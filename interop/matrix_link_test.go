@@ -73,6 +73,11 @@ func (c *cell) listenAt() (host, port string) {
 
 // background starts a peer's server, which ends with the cell, and waits until it answers.
 func (c *cell) background(cmd *exec.Cmd) error {
+	return c.backgroundUntil(cmd, func(string) bool { return speaksQUIC(c.server.String()) })
+}
+
+// backgroundUntil is background with another sign that the server is there, which it may take from what the server says.
+func (c *cell) backgroundUntil(cmd *exec.Cmd, ready func(said string) bool) error {
 	var out output
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
@@ -93,7 +98,7 @@ func (c *cell) background(cmd *exec.Cmd) error {
 		}
 		os.WriteFile(filepath.Join(c.dir.host, "server.log"), []byte(out.String()), 0o644)
 	})
-	for end := time.Now().Add(patience); !speaksQUIC(c.server.String()); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); !ready(out.String()); time.Sleep(20 * time.Millisecond) {
 		select {
 		case <-ended:
 			return fmt.Errorf("%s ended before it answered: %s", filepath.Base(cmd.Path), tail(out.String()))

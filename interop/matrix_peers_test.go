@@ -8,6 +8,7 @@ type matrixPeer struct {
 	version  func() string // for the table
 	slow     bool          // it is given three times the time
 	follows  bool          // its client goes where a server prefers to be reached
+	hq       bool          // it has no HTTP/3: both ends speak hq-interop, as in the runner
 
 	// serve starts the peer's server, as the cell's wants say: it listens at c.listenAt (or sets c.server itself), serves the files in
 	// the cell's docs, and is ended by one of c.closers. nil: there is no server.
@@ -31,6 +32,8 @@ var matrixPeers = []*matrixPeer{
 	nginxPeer,
 	haproxyPeer,
 	caddyPeer,
+	quichePeer,
+	denoPeer,
 }
 
 // has reports whether the peer takes the other role.
