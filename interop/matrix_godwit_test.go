@@ -74,9 +74,13 @@ func (c *cell) serverTLS() *tls.Config {
 	return ca.server()
 }
 
-// handler serves the files.
+// handler serves the files, to pages of other origins too.
 func (c *cell) handler() http.Handler {
-	return http.FileServerFS(os.DirFS(filepath.Join(c.dir.host, "docs")))
+	files := http.FileServerFS(os.DirFS(filepath.Join(c.dir.host, "docs")))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		files.ServeHTTP(w, r)
+	})
 }
 
 // askOurs fetches the files with http3.Transport, one connection after the other.

@@ -28,6 +28,11 @@ var quichePeer = &matrixPeer{
 		"ecn":      "the package's server does not mark its packets",
 		"v2":       "quiche speaks version 1 alone",
 	},
+	faultServing: map[string]string{
+		"rebind-port":         quichePaths,
+		"rebind-addr":         quichePaths,
+		"connectionmigration": "the package's server does not answer probes from another address",
+	},
 	cannotAsk: map[string]string{
 		"chacha20":            "the package cannot be told which cipher suites to offer",
 		"ecn":                 "the package's client does not mark its packets",
@@ -36,6 +41,9 @@ var quichePeer = &matrixPeer{
 		"connectionmigration": "the package cannot be told to move",
 	},
 }
+
+const quichePaths = "the package's server goes on sending to the old address, or closes the connection when the new path does not carry the 16 kB " +
+	"datagrams of its search for the path MTU (NO_VIABLE_PATH)"
 
 func quicheVersion() string {
 	var p struct{ Version string }

@@ -32,6 +32,7 @@ var matrixPeers = []*matrixPeer{
 	nginxPeer,
 	haproxyPeer,
 	caddyPeer,
+	chromiumPeer,
 	quichePeer,
 	denoPeer,
 }
