@@ -2,7 +2,8 @@
 # Installs the real peers that the interop suite runs, under $PEERS (default: a folder in the user's cache): a chroot of
 # Debian sid with nginx, HAProxy and curl, all with HTTP/3, aioquic and tshark; Caddy, built with Go; Chromium from the
 # host's packages, and nftables, with which tests make routers and NATs of network namespaces. Idempotent; run as root on Debian, with a Debian mirror and a Go module proxy in reach. Takes about four
-# minutes from nothing and a second when all is there. Steps can be chosen: install.sh host sid caddy report
+# minutes from nothing and a second when all is there. Steps can be chosen: install.sh host sid caddy npm report; npm, which only
+# the matrix wants, is done when it is named
 set -euo pipefail
 PEERS=${PEERS:-${XDG_CACHE_HOME:-$HOME/.cache}/godwit-peers}
 SID=$PEERS/sid
@@ -51,6 +52,13 @@ install_caddy() {
 	[ -x "$PEERS/bin/caddy" ] || GOBIN="$PEERS/bin" again go install github.com/caddyserver/caddy/v2/cmd/caddy@v2.11.9
 }
 
+# quiche and quinn, by way of npm packages; optional, and not among the default steps.
+install_npm() {
+	mkdir -p "$PEERS/npm"
+	[ -x "$PEERS/npm/node_modules/.bin/deno" ] && [ -d "$PEERS/npm/node_modules/@currentspace/http3" ] && return
+	again npm install --prefix "$PEERS/npm" --no-audit --no-fund @currentspace/http3@0.9.0 deno@2.9.6 node@26.10.0 >"$PEERS/npm.log" 2>&1
+}
+
 report() {
 	echo "nginx     $(in_sid nginx -v 2>&1 | sed 's/.*nginx\///') with $(in_sid nginx -V 2>&1 | tr ' ' '\n' | grep -c http_v3_module) HTTP/3 module"
 	echo "haproxy   $(in_sid haproxy -v | sed -n '1s/.*version \([^ ]*\).*/\1/p')"
@@ -66,7 +74,8 @@ for step in ${*:-host sid caddy report}; do
 	host) install_host ;;
 	sid) install_sid ;;
 	caddy) install_caddy ;;
+	npm) install_npm ;;
 	report) report ;;
-	*) echo "install.sh: unknown step $step: the steps are host, sid, caddy, report" >&2; exit 2 ;;
+	*) echo "install.sh: unknown step $step: the steps are host, sid, caddy, npm, report" >&2; exit 2 ;;
 	esac
 done

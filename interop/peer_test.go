@@ -59,7 +59,7 @@ func (p *peer) inTree() bool { return strings.HasPrefix(p.path, "/") }
 func (p *peer) missing() string {
 	report := fmt.Sprintf("missing peer: %s; ./interop/install.sh installs it", p.name)
 	if p.optional {
-		report = fmt.Sprintf("missing peer: %s; it is optional and install.sh does not bring it", p.name)
+		report = fmt.Sprintf("missing peer: %s; it is optional: interop/README.md says where it comes from", p.name)
 	}
 	switch {
 	case p.inTree():
