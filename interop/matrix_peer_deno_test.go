@@ -24,7 +24,7 @@ var denoPeer = &matrixPeer{
 		"v2":       "quinn speaks version 1 alone",
 	},
 	faultServing: map[string]string{
-		"connectionmigration": "Godwit's client follows to the preferred address; quinn goes on sending from the old one and does not challenge a client whose own address is as it was",
+		"connectionmigration": "quinn answers what comes to its preferred address from the address that the connection began with",
 	},
 	cannotAsk: map[string]string{
 		"chacha20":            "Deno cannot be told which cipher suites to offer",
@@ -64,8 +64,8 @@ func denoServes(c *cell) error {
 	}
 	if c.wants.move {
 		// One socket on all addresses: one is preferred, the other is where clients begin.
-		o["host"], o["preferred"] = "0.0.0.0", c.preferredFront.String()
 		c.preferred = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 2}), c.server.Port())
+		o["host"], o["preferred"] = "0.0.0.0", c.preferred.String()
 	}
 	args, err := denoRuns("serve", o)
 	if err != nil {
