@@ -19,7 +19,7 @@ import (
 // been at rest for a second. The race detector's shadow is on the
 // heap as well, so that it is not measured with it.
 func TestIdleConnectionIsSmall(t *testing.T) {
-	const conns, maxIdleBytes = 200, 22 << 10
+	const conns, maxIdleBytes = 200, 24 << 10
 	srv := &http3.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "hi") })}
 	e, err := quic.Listen("127.0.0.1:0", http3.ConfigureTLS(serverTLS()), nil)
 	if err != nil {

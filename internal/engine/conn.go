@@ -55,7 +55,7 @@ type space struct {
 	read, write *seal.Keys // nil: not there yet, or discarded
 	discarded   bool
 	acks        ackState
-	crypto      cryptoStream
+	crypto      *cryptoStream // nil once it is discarded
 }
 
 // NewClient starts a connection to the server at p.Remote. The first datagrams are ready to be composed.
@@ -102,7 +102,7 @@ func newConn(now instant.Time, config *Config, p Path) *Conn {
 	c.path.Path, c.path.mtu = p, newMTU()
 	for i := range c.spaces {
 		c.spaces[i].acks = newAckState()
-		c.spaces[i].crypto.init()
+		c.spaces[i].crypto = newCryptoStream()
 	}
 	w := &c.flow.window
 	w.size, w.max, w.limit = c.config.ConnWindow, c.config.MaxConnWindow, c.config.ConnWindow

@@ -163,7 +163,7 @@ func (c *Conn) isUrgent(space wire.Space) bool {
 	if space == wire.AppSpace {
 		return c.path.owes()
 	}
-	return len(c.spaces[space].crypto.out.toSend) > 0
+	return c.spaces[space].crypto.owes()
 }
 
 // fillFrames appends what the space has to say, the most urgent first.
@@ -193,7 +193,7 @@ func (c *Conn) fillFrames(d *datagram, space wire.Space) {
 // wantsToSend reports whether fillFrames would append anything, or an acknowledgment would ask for one. It only saves the
 // work of a packet that is abandoned, and may say yes too often, but never no when there is something.
 func (c *Conn) wantsToSend(space wire.Space) bool {
-	if len(c.spaces[space].crypto.out.toSend) > 0 {
+	if c.spaces[space].crypto.owes() {
 		return true
 	}
 	if space != wire.AppSpace {

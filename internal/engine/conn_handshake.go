@@ -37,10 +37,20 @@ type cryptoStream struct {
 	in  recvPart
 }
 
-func (s *cryptoStream) init() { s.in.final = -1 }
+func newCryptoStream() *cryptoStream {
+	s := new(cryptoStream)
+	s.in.final = -1
+	return s
+}
+
+// owes reports whether appendTo would append anything.
+func (s *cryptoStream) owes() bool { return s != nil && len(s.out.toSend) > 0 }
 
 // appendTo appends CRYPTO frames; false: something is left.
 func (s *cryptoStream) appendTo(d *datagram) bool {
+	if !s.owes() {
+		return true
+	}
 	p := &s.out
 	for len(p.toSend) > 0 {
 		from, end := p.toSend[0].Start, p.toSend[0].End
@@ -114,7 +124,11 @@ const maxReceivePayload = 65527
 
 // handleCrypto takes handshake bytes and hands TLS those that are in order.
 func (c *Conn) handleCrypto(now instant.Time, space wire.Space, f wire.Crypto) *TransportError {
-	in := &c.spaces[space].crypto.in
+	s := c.spaces[space].crypto
+	if s == nil {
+		return nil // the frame before it, in the same packet, ended the handshake
+	}
+	in := &s.in
 	end := f.Offset + int64(len(f.Data))
 	if end > in.read+maxCryptoBuffer {
 		// RFC 9000, section 7.5: "If an endpoint's buffer is exceeded during the handshake, it can [...] close the
@@ -201,8 +215,9 @@ func (c *Conn) pumpHandshake(now instant.Time) *TransportError {
 			continue
 		}
 		if e.Kind == handshake.Data {
-			out := &c.spaces[space].crypto.out
-			out.write(&c.pool, e.Data, maxSendBuffer)
+			if s := c.spaces[space].crypto; s != nil {
+				s.out.write(&c.pool, e.Data, maxSendBuffer)
+			}
 			continue
 		}
 		if err := c.installKeys(now, space, e); err != nil {
@@ -352,6 +367,7 @@ func (c *Conn) discardSpace(now instant.Time, space wire.Space) {
 	}
 	s.crypto.out.buf.release(&c.pool)
 	s.crypto.in.buf.release(&c.pool)
+	*s.crypto = cryptoStream{} // what is being received ends here
 	*s = spaceDiscarded
 	if space == wire.InitialSpace {
 		c.version.other = initialKeys{}

@@ -93,7 +93,7 @@ func (c *Conn) rest(now instant.Time) {
 	}
 	c.ledger.Trim()
 	c.streams.rest()
-	crypto := &c.spaces[wire.AppSpace].crypto
+	crypto := c.spaces[wire.AppSpace].crypto
 	crypto.out.buf.rest(crypto.out.end)
 	crypto.in.buf.rest(crypto.in.end)
 	c.pool = chunkPool{}

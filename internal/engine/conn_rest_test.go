@@ -84,3 +84,21 @@ func TestARestKeepsWhatIsNotReadYet(t *testing.T) {
 		t.Fatalf("%q, %v", buf[:n], err)
 	}
 }
+
+// TestMoreHandshakeDataInTheLastPacket: the handshake's space is gone when the frame behind the one that completes it is looked at.
+func TestMoreHandshakeDataInTheLastPacket(t *testing.T) {
+	for _, offset := range []int64{0, 1, 10_000} {
+		x := newExchange(t, true)
+		for range 20 {
+			if x.drain(); len(x.pending[wire.HandshakeSpace]) > 0 {
+				break
+			}
+			x.sayCrypto()
+		}
+		more := wire.AppendCrypto(nil, wire.Crypto{Offset: offset, Data: []byte("behind it")})
+		x.receive(wire.HandshakeSpace, x.crypto(wire.HandshakeSpace), more)
+		if !x.conn.HandshakeDone() || x.conn.Err() != nil {
+			t.Errorf("offset %d: done %v, %v", offset, x.conn.HandshakeDone(), x.conn.Err())
+		}
+	}
+}

@@ -49,7 +49,9 @@ func (c *Conn) settleFact(space wire.Space, packet int64, f *recovery.Fact, fate
 			c.spaces[space].acks.acknowledged(f.End)
 		}
 	case factCrypto:
-		c.spaces[space].crypto.out.settleData(&c.pool, packet, *f, fate)
+		if s := c.spaces[space].crypto; s != nil {
+			s.out.settleData(&c.pool, packet, *f, fate)
+		}
 	case factStream, factReset, factStop, factStreamBlocked, factMaxStreamData:
 		if s := c.streams.byID[f.ID]; s != nil {
 			c.settleStream(s, packet, f, fate)

@@ -126,11 +126,11 @@ func TestRestingRingKeepsWhatIsOutstanding(t *testing.T) {
 		}
 		acked(from, from+40)
 		for range 3 { // acknowledgments, which nobody acknowledges
-			l.OnSent(epoch, wire.AppSpace, Sent{Size: 40})
+			l.OnSent(epoch, wire.AppSpace, Sent{Size: 40, Facts: []Fact{{Kind: 9}}})
 		}
 		l.Trim()
-		if len(sp.ring.slots) > 16 || sp.ring.shelf.facts != nil {
-			t.Fatalf("%d slots and %d facts for three packets", len(sp.ring.slots), len(sp.ring.shelf.facts))
+		if len(sp.ring.slots) > 16 || len(sp.ring.shelf.facts) > 16 {
+			t.Fatalf("%d slots and %d facts for a few packets", len(sp.ring.slots), len(sp.ring.shelf.facts))
 		}
 	}
 	l.OnSent(epoch, wire.AppSpace, Sent{Size: 1200, AckEliciting: true, InFlight: true, Facts: []Fact{{Kind: 7}}})

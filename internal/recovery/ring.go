@@ -1,5 +1,7 @@
 package recovery
 
+import "math/bits"
+
 // ring holds the packets numbered first <= n < next, each in slot n modulo the size, which is a power of two. The packet
 // at first is outstanding unless the ring is empty.
 type ring struct {
@@ -43,23 +45,28 @@ func (r *ring) pop() {
 // shrink gives back the memory that the packets in the ring do not need. Those may be there for long: nobody acknowledges an
 // acknowledgment.
 func (r *ring) shrink() {
-	size := 0
-	for n := r.next - r.first; int64(size) < n; {
-		size = max(1, 2*size)
-	}
-	if size < len(r.slots) {
+	if size := powerOfTwo(int(r.next - r.first)); size < len(r.slots) {
 		r.resize(size)
 	}
-	for n := r.first; n < r.next; n++ {
-		if p := r.at(n); p.state == outstanding && len(p.Facts) > 0 {
-			return
-		}
-	}
-	r.shelf = shelf{}
+	facts := 0
 	for n := r.first; n < r.next; n++ {
 		p := r.at(n)
-		p.Facts, p.factsEnd = nil, 0
+		if p.state != outstanding {
+			p.Facts = nil
+		}
+		facts += len(p.Facts)
 	}
+	if size := powerOfTwo(facts); size < len(r.shelf.facts) {
+		r.moveShelf(size, r.next)
+	}
+}
+
+// powerOfTwo returns the least power of two that is not below n; 0 for 0.
+func powerOfTwo(n int) int {
+	if n == 0 {
+		return 0
+	}
+	return 1 << bits.Len(uint(n-1))
 }
 
 // resize moves the packets to a ring of another size.
@@ -89,8 +96,16 @@ func (r *ring) growShelf(room int) {
 	for size < 2*room {
 		size *= 2
 	}
-	r.shelf = shelf{facts: make([]Fact, size)}
-	for n := r.first; n < r.next-1; n++ {
+	r.moveShelf(size, r.next-1)
+}
+
+// moveShelf moves the facts of the packets before end to a shelf of another size.
+func (r *ring) moveShelf(size int, end int64) {
+	r.shelf = shelf{}
+	if size > 0 {
+		r.shelf.facts = make([]Fact, size)
+	}
+	for n := r.first; n < end; n++ {
 		p := r.at(n)
 		p.Facts = r.shelf.put(p.Facts)
 		p.factsEnd = r.shelf.head
