@@ -29,7 +29,7 @@ func TestCancellingReachesOurOwnCalls(t *testing.T) {
 			(*Stream).readers, func(s *Stream) { s.SetReadDeadline(time.Now().Add(time.Millisecond)) },
 			func(err error) bool { return err == os.ErrDeadlineExceeded }},
 	} {
-		ours, _ := streams(t, c, s)
+		ours, theirs := streams(t, c, s)
 		done := make(chan error)
 		go func() { done <- call.wait(ours) }()
 		eventually(t, call.name+": it waits", c.waits(call.list(ours)))
@@ -37,6 +37,7 @@ func TestCancellingReachesOurOwnCalls(t *testing.T) {
 		if err := <-done; !call.want(err) {
 			t.Errorf("%s: %v", call.name, err)
 		}
+		theirs.StopReading(0) // the connection's window is for the next
 	}
 }
 
