@@ -80,6 +80,11 @@ func (e *requestEncoder) appendField(name, value string) {
 
 // encode appends the header section of req.
 func (e *requestEncoder) encode(req *http.Request, gzip bool) error {
+	if e.trace == nil {
+		// Otherwise it is called for each field.
+		e.w.queued.section.hold()
+		defer e.w.queued.section.release()
+	}
 	host := req.Host
 	if host == "" {
 		host = req.URL.Host

@@ -70,23 +70,10 @@ func (d *fieldDecoder) receive(b []byte) error {
 	return err
 }
 
-// await finds out what a section on s needs, of which start are the first bytes,
-// and waits until it has arrived. ok is false when they are not enough.
-func (d *fieldDecoder) await(s stream, start []byte) (required uint64, ok bool, err error) {
-	ready, required, ok, err := d.begin(start)
-	if ready == nil {
-		return required, ok, err
-	}
-	if err = s.Await(ready); err != nil {
-		d.forget(ready)
-	}
-	return required, true, err
-}
-
-// begin is await without waiting: ready is nil or what to wait for.
+// begin finds out what a section needs, of which start are the first bytes. ok
+// is false when they are not enough. ready is nil, or what to wait for before
+// the section can be decoded. mu is held.
 func (d *fieldDecoder) begin(start []byte) (ready chan struct{}, required uint64, ok bool, err error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	required, ok, err = d.table.RequiredInsertCount(start)
 	if !d.used && required > 0 {
 		d.used = true
@@ -107,6 +94,26 @@ func (d *fieldDecoder) begin(start []byte) (ready chan struct{}, required uint64
 	return ready, required, ok, nil
 }
 
+// await waits until a section on s, of which start are the first bytes, can be
+// decoded. ok is false when they are not enough to tell.
+func (d *fieldDecoder) await(s stream, start []byte) (ok bool, err error) {
+	d.mu.Lock()
+	ready, _, ok, err := d.begin(start)
+	d.mu.Unlock()
+	if ready == nil {
+		return ok, err
+	}
+	return true, d.wait(s, ready)
+}
+
+func (d *fieldDecoder) wait(s stream, ready chan struct{}) error {
+	err := s.Await(ready)
+	if err != nil {
+		d.forget(ready)
+	}
+	return err
+}
+
 // forget takes a section off the list that is not waited for any more.
 func (d *fieldDecoder) forget(ready chan struct{}) {
 	d.mu.Lock()
@@ -122,13 +129,30 @@ func (d *fieldDecoder) forget(ready chan struct{}) {
 	}
 }
 
-// decode decodes a section of a stream that refers to the table.
-func (d *fieldDecoder) decode(stream int64, required uint64, section []byte, limit int, f func(qpack.Field) error) error {
+// decode decodes a section on s that refers to the table, when that is possible.
+func (d *fieldDecoder) decode(s stream, section []byte, limit int, f func(qpack.Field) error) error {
+	for {
+		ready, err := d.tryDecode(s.ID(), section, limit, f)
+		if ready == nil {
+			return err
+		}
+		if err := d.wait(s, ready); err != nil {
+			return err
+		}
+	}
+}
+
+// tryDecode is decode without waiting.
+func (d *fieldDecoder) tryDecode(stream int64, section []byte, limit int, f func(qpack.Field) error) (chan struct{}, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	ready, required, _, err := d.begin(section)
+	if ready != nil || err != nil {
+		return ready, err
+	}
 	q := qpack.Decoder{MaxSize: limit, Table: d.table}
 	if err := q.DecodeFields(section, f); err != nil {
-		return err
+		return nil, err
 	}
 	d.c.counters.peerSections.Add(1)
 	// Acknowledgments are not urgent: what the peer may refer to it has learnt
@@ -141,7 +165,7 @@ func (d *fieldDecoder) decode(stream int64, required uint64, section []byte, lim
 		d.replies.flushSoon()
 	}
 	d.limit()
-	return nil
+	return nil, nil
 }
 
 // abandoned tells the peer that nothing more of a stream will be decoded. As

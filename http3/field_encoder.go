@@ -55,6 +55,7 @@ type fieldSection struct {
 	enc  *fieldEncoder // nil: the static table only
 	refs qpack.Section
 	used bool // refs has begun
+	held bool // enc.mu is held
 
 	logging bool
 	log     [][2]string
@@ -82,12 +83,30 @@ func (s *fieldSection) add(name, value string) {
 		s.b = qpack.AppendField(s.b, name, value, sensitive)
 		return
 	}
-	s.enc.mu.Lock()
+	if !s.held {
+		s.enc.mu.Lock()
+		defer s.enc.mu.Unlock()
+	}
 	if !s.used {
 		s.refs, s.used = s.enc.begin(), true
 	}
 	s.b = s.enc.enc.AppendField(s.b, &s.refs, name, value, sensitive)
-	s.enc.mu.Unlock()
+}
+
+// hold takes the encoder's lock for many fields, until release or the end of
+// the section. Nothing that is not ours may be called meanwhile.
+func (s *fieldSection) hold() {
+	if s.enc != nil && !s.held {
+		s.enc.mu.Lock()
+		s.held = true
+	}
+}
+
+func (s *fieldSection) release() {
+	if s.held {
+		s.held = false
+		s.enc.mu.Unlock()
+	}
 }
 
 // begin begins a section. mu is held.
@@ -109,8 +128,8 @@ func (s *fieldSection) appendPrefix(b []byte, stream int64) []byte {
 	if e == nil {
 		return qpack.AppendPrefix(b)
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	s.hold()
+	defer s.release()
 	b = e.enc.AppendPrefix(b, &s.refs)
 	if s.refs.Uses() {
 		e.c.counters.sections.Add(1)
@@ -131,8 +150,8 @@ func (s *fieldSection) appendPrefix(b []byte, stream int64) []byte {
 // drop forgets the section.
 func (s *fieldSection) drop() {
 	if s.enc != nil {
-		s.enc.mu.Lock()
+		s.hold()
 		s.enc.enc.Drop(&s.refs)
-		s.enc.mu.Unlock()
+		s.release()
 	}
 }

@@ -25,9 +25,9 @@ type messageReader struct {
 	left  int64 // bytes of the current frame's payload that were not consumed
 	empty emptyRun
 
-	required  uint64 // the Required Insert Count of the latest section
-	undecoded bool   // it refers to the dynamic table and was not decoded
-	ended     bool   // the end of the stream was read
+	dynamic   bool // the latest section refers to the dynamic table
+	undecoded bool // one that does was not decoded
+	ended     bool // the end of the stream was read
 	freed     bool
 }
 
@@ -142,25 +142,23 @@ func (r *messageReader) section(limit int) ([]byte, error) {
 	return p, nil
 }
 
-// unblock reads the beginning of a section and waits until it can be decoded.
+// unblock reads the beginning of a section and waits until it can be decoded,
+// unless all of it has been read already.
 func (r *messageReader) unblock() error {
-	r.required = 0
-	for r.left > 0 {
+	r.dynamic = false
+	for r.left > 0 && r.conn != nil {
 		start := r.unread()
-		start = start[:min(int64(len(start)), r.left)]
-		if len(start) > 0 && (start[0] == 0 || r.conn == nil) {
-			return nil // it does not refer to the table, or Decode will say why not
-		}
+		whole := int64(len(start)) >= r.left
 		if len(start) > 0 {
-			required, ok, err := r.conn.decoder().await(r.s, start)
-			if ok {
-				r.required, r.undecoded = required, true
+			if start[0] == 0 {
+				return nil // it does not refer to the table
 			}
-			if ok || err != nil {
+			r.dynamic, r.undecoded = true, true
+			if whole {
+				return nil
+			}
+			if ok, err := r.conn.decoder().await(r.s, start); ok || err != nil {
 				return err
-			}
-			if int64(len(start)) == r.left {
-				return nil // Decode will say why not
 			}
 		}
 		if err := r.fill(); err != nil {
@@ -184,8 +182,8 @@ func (r *messageReader) decode(section []byte, limit int, f func(name, value str
 			return f(x.Name, x.Value)
 		}
 	}
-	if r.required > 0 {
-		err = r.conn.decoder().decode(r.s.ID(), r.required, section, limit, field)
+	if r.dynamic {
+		err = r.conn.decoder().decode(r.s, section, limit, field)
 	} else {
 		d := qpack.Decoder{MaxSize: limit}
 		err = d.DecodeFields(section, field)

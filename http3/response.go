@@ -89,7 +89,9 @@ func (w *response) writeHeader(status int) {
 	}
 	w.mayContinue.Store(false)
 	w.status = status
-	w.snapshot()
+	if w.snapshot() {
+		w.conn.drain()
+	}
 }
 
 // writeInterim sends a 1xx response.
@@ -122,9 +124,12 @@ func (w *response) sendContinue() {
 }
 
 // snapshot encodes the header as it is. What is decided later (type, length and
-// date) is appended to the section then: order does not matter in it.
-func (w *response) snapshot() {
+// date) is appended to the section then: order does not matter in it. closing
+// says that the connection is to take no more requests.
+func (w *response) snapshot() (closing bool) {
 	w.w.openSection()
+	w.w.queued.section.hold()
+	defer w.w.queued.section.release()
 	w.w.add(":status", statusText(w.status))
 	var rules h3.ResponseFields
 	for key, values := range w.header {
@@ -145,10 +150,8 @@ func (w *response) snapshot() {
 			w.trailers = trailerKeys(values)
 			w.flags.announced = true
 		case "Connection":
-			if tokenIn(values, "close") {
-				// The HTTP/3 way to say it: no more requests on this connection.
-				w.conn.drain()
-			}
+			// The HTTP/3 way to say it: no more requests on this connection.
+			closing = closing || tokenIn(values, "close")
 			continue
 		default:
 			if strings.HasPrefix(key, http.TrailerPrefix) {
@@ -159,6 +162,7 @@ func (w *response) snapshot() {
 		w.w.addFields(&rules, key, values)
 	}
 	w.final = true
+	return closing
 }
 
 // addLength notes and sends a Content-Length that makes sense; others are
@@ -169,7 +173,9 @@ func (w *response) addLength(values []string) {
 	}
 	n, err := strconv.ParseUint(strings.TrimSpace(values[0]), 10, 63)
 	if err != nil {
+		w.w.queued.section.release() // the log is the user's
 		w.conn.srv.log().Error("http3: invalid Content-Length", "value", values[0])
+		w.w.queued.section.hold()
 		return
 	}
 	if !bodyAllowed(w.status) {
@@ -185,10 +191,15 @@ func (w *response) commit(first []byte, all bool) {
 	if !w.final {
 		return
 	}
+	sniffed := ""
+	if bodyAllowed(w.status) && !w.flags.typed && !w.flags.encoded && len(first) > 0 {
+		sniffed = http.DetectContentType(first)
+	}
+	w.w.queued.section.hold()
+	if sniffed != "" {
+		w.w.add("content-type", sniffed)
+	}
 	if bodyAllowed(w.status) {
-		if !w.flags.typed && !w.flags.encoded && len(first) > 0 {
-			w.w.add("content-type", http.DetectContentType(first))
-		}
 		if all && w.length < 0 && !w.flags.announced && (w.written > 0 || w.req.Method != http.MethodHead) {
 			w.w.add("content-length", strconv.FormatInt(w.written, 10))
 		}

@@ -1,10 +1,13 @@
 package qpack
 
+import "math"
+
 // A Decoder decodes encoded field sections. It holds no state between sections but its Table's, so one without a Table may
 // be shared by any number of goroutines.
 type Decoder struct {
 	// MaxSize limits a decoded field section, in bytes counted as in RFC 9114, section 4.2.2: name, value and 32 for
-	// each field. 0 means DefaultMaxSize. Decoding stops where the limit is passed and allocates nothing beyond it.
+	// each field. 0 means DefaultMaxSize, and more than 2^32-1 that. Decoding stops where the limit is passed and allocates
+	// nothing beyond it.
 	MaxSize int
 
 	// Table is the dynamic table; nil: there is none. A section whose Required Insert Count is 0 does not touch it.
@@ -32,6 +35,7 @@ func (d *Decoder) DecodeFields(section []byte, f func(Field) error) error {
 	if s.room <= 0 {
 		s.room = DefaultMaxSize
 	}
+	s.room = int(min(int64(s.room), math.MaxUint32))
 	if err := s.prefix(); err != nil {
 		return err
 	}
@@ -44,7 +48,7 @@ func (d *Decoder) DecodeFields(section []byte, f func(Field) error) error {
 		}
 		parsed = append(parsed, l)
 	}
-	all, at := string(literals), 0
+	all, at := string(literals), uint32(0)
 	for i := range parsed {
 		l := &parsed[i]
 		x := Field{Sensitive: l.sensitive}
@@ -74,10 +78,11 @@ const (
 )
 
 // fieldLine is a decoded line. The literals of a section lie in one text, one after the other: a part ends where its
-// line says and starts where the one before it ended.
+// line says and starts where the one before it ended. It is small because the lines of a section lie on the stack, of a
+// young goroutine most often, which is copied where it does not suffice.
 type fieldLine struct {
-	nameEnd, valueEnd int
-	index             uint64 // in the static table, or absolute in the dynamic one
+	nameEnd, valueEnd uint32
+	index             uint32 // in the static table, or of the dynamic one's entries, from the oldest
 	form              lineForm
 	dynamic           bool
 	sensitive         bool
@@ -96,7 +101,7 @@ type sectionDecoder struct {
 // referred returns the entry that a line refers to.
 func (s *sectionDecoder) referred(l *fieldLine) (name, value string) {
 	if l.dynamic {
-		e := s.table.at(l.index)
+		e := s.table.at(s.table.dropped + uint64(l.index))
 		return e.name, e.value
 	}
 	e := &staticTable[l.index]
@@ -157,7 +162,7 @@ func (s *sectionDecoder) line(text []byte) (l fieldLine, _ []byte, err error) {
 	if err != nil {
 		return l, text, err
 	}
-	l.nameEnd, l.valueEnd = len(text), len(text)
+	l.nameEnd, l.valueEnd = uint32(len(text)), uint32(len(text))
 	if l.form != lineLiteral {
 		name, value := s.referred(&l)
 		n := len(name)
@@ -170,7 +175,7 @@ func (s *sectionDecoder) line(text []byte) (l fieldLine, _ []byte, err error) {
 	}
 	if l.form != lineIndexed {
 		text, err = s.string(text, 7)
-		l.valueEnd = len(text)
+		l.valueEnd = uint32(len(text))
 	}
 	return l, text, err
 }
@@ -186,7 +191,7 @@ func (s *sectionDecoder) reference(l *fieldLine, prefix uint, static bool) error
 		// as a connection error of type QPACK_DECOMPRESSION_FAILED" (RFC 9204, section 3.1).
 		return errStaticIndex
 	case static:
-		l.index = i
+		l.index = uint32(i)
 		return nil
 	case i >= s.base:
 		return errEvicted
@@ -208,13 +213,13 @@ func (s *sectionDecoder) postBase(l *fieldLine, prefix uint) error {
 // Count (Section 4.5.1), it MUST treat this as a connection error of type QPACK_DECOMPRESSION_FAILED" (RFC 9204, section
 // 2.2.3). The other way round, a count larger than needed, is tolerated, as it may be.
 func (s *sectionDecoder) absolute(l *fieldLine, index uint64) error {
-	l.index, l.dynamic = index, true
 	switch {
 	case index >= s.required:
 		return errReference
 	case index < s.table.dropped:
 		return errEvicted
 	}
+	l.index, l.dynamic = uint32(index-s.table.dropped), true
 	return nil
 }
 
