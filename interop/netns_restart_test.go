@@ -56,6 +56,27 @@ func TestNamespacesRestartAServer(t *testing.T) {
 	}
 }
 
+// A server is killed while it sends something. The client has nothing to say: it asks after a second.
+func TestNamespacesKillAServerUnderADownload(t *testing.T) {
+	a, b := two(t, 1500)
+	b.rate("e0", 50)
+	secret := [32]byte{7}
+	first := b.serveHere(order{Addr: "10.77.0.2:4433", Secret: secret})
+	client := a.dialFrom(order{Addr: "10.77.0.2:4433"})
+	client.do(order{Do: "get", Bytes: 8 * MiB})
+	client.passed(2 * MiB)
+	first.kill()
+	second := b.serveHere(order{Addr: "10.77.0.2:4433", Secret: secret})
+	if r := client.try(order{Do: "wait"}); !r.Lost {
+		t.Errorf("the download ended with %q, want a stateless reset", r.Error)
+	}
+	if n := second.stats().Endpoint.DatagramsIn; n == 0 || n > 8 {
+		t.Errorf("the new server has received %d datagrams", n)
+	}
+	client.do(order{Do: "dial", Addr: "10.77.0.2:4433"})
+	client.fetch(MiB)
+}
+
 // A server is killed while it is sent something.
 func TestNamespacesKillAServerUnderATransfer(t *testing.T) {
 	a, b := two(t, 1500)

@@ -28,6 +28,7 @@ func (c *Conn) dispatch() {
 		case engine.EventStreamOpened:
 			c.streamOpened(e.Stream)
 		case engine.EventReadable, engine.EventStreamReset:
+			c.asked = false
 			if s := c.streams[e.Stream]; s != nil {
 				s.readable()
 				if e.Kind == engine.EventStreamReset {

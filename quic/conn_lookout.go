@@ -6,46 +6,62 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/godwit-net/godwit/internal/engine"
 	"github.com/godwit-net/godwit/internal/instant"
 )
 
-// lookout is how a client notices that its address is good for nothing any more although the system still sends from it: Linux
-// keeps an IPv4 address when its interface goes down, and lets it leave by another. The datagrams arrive, the answers do not, and
-// who only receives has no probe timeout to tell. So a client that has a stream open and hears nothing looks once a second.
+// lookout is what a client that waits for something does about silence. Who only receives has no probe timeout: it would wait for the
+// idle timeout when the server has lost its state, when a NAT has forgotten the flow and the server's packets do not come through,
+// and when its own address is good for nothing any more although the system still sends from it (Linux keeps an IPv4 address when
+// its interface goes down, and lets it leave by another, but the answers do not come back). So a client that has a request open
+// and hears nothing for a second sends a PING, one until something of a stream comes again: the answer, a stateless reset, or
+// probe timeouts that wake the NAT are its reward. And it looks, every second, whether its address is still the right one.
 //
-// An idle connection has no lookout, and one that hears its peer asks the system nothing.
+// An idle connection has no lookout, and one that hears its peer asks nobody anything.
 type lookout struct {
 	looking *time.Timer // nil: nobody waits for anything
 	heardAt instant.Time
+	asked   bool // a PING was sent, and nothing of a stream has come since
 }
 
 // lookOut begins, if it is not going on, when a stream was opened. mu is held.
 func (c *Conn) lookOut() {
-	if c.client && c.ep.own && c.looking == nil {
+	if c.client && c.looking == nil {
+		c.asked = false
 		c.looking = time.AfterFunc(lookoutPause, c.look)
 	}
 }
 
 // look is what the timer runs.
 func (c *Conn) look() {
+	if path, silent := c.ask(); silent && c.ep.own && !isUp(path.Local.Addr()) {
+		ctx, cancel := context.WithTimeout(context.Background(), lookoutPause)
+		defer cancel()
+		if other, err := route(ctx, path.Remote); err == nil && other != path.Local.Addr() {
+			c.ep.stranded(c.ep.socketOf(path.Local))
+		}
+	}
+}
+
+// ask sends a PING if it is time for one, and reports whether the peer is silent while something is waited for.
+func (c *Conn) ask() (path engine.Path, silent bool) {
 	c.mu.Lock()
-	waits := c.err == nil && !c.gone && !c.broken && c.hasRequest()
-	silent := clock().Sub(c.heardAt) >= lookoutPause
-	path := c.path
-	if waits {
-		c.looking.Reset(lookoutPause)
-	} else {
+	defer c.leave(nil)
+	if c.err != nil || c.gone || c.broken || !c.hasRequest() {
 		c.looking = nil
+		return path, false
 	}
-	c.mu.Unlock()
-	if !waits || !silent || isUp(path.Local.Addr()) {
-		return
+	c.looking.Reset(lookoutPause)
+	now := c.now()
+	if now.Sub(c.heardAt) < lookoutPause {
+		return path, false
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), lookoutPause)
-	defer cancel()
-	if other, err := route(ctx, path.Remote); err == nil && other != path.Local.Addr() {
-		c.ep.stranded(c.ep.socketOf(path.Local))
+	if !c.asked {
+		c.asked = true
+		c.core.Ping(now)
+		c.flush(now, false)
 	}
+	return c.path, true
 }
 
 // hasRequest reports whether a bidirectional stream is open. mu is held.

@@ -3,6 +3,7 @@ package quic
 import (
 	"net/netip"
 	"testing"
+	"time"
 )
 
 func TestAnAddressIsUpWhenItsInterfaceWorks(t *testing.T) {
@@ -44,5 +45,31 @@ func TestTheLookoutEndsWithTheRequests(t *testing.T) {
 	eventually(t, "the lookout ends", func() bool { return !looking() })
 	if n := c.Stats().PathChanges; n != 0 {
 		t.Errorf("%d path changes", n)
+	}
+}
+
+// A client that waits for an answer and hears nothing sends one PING, and one more when something has come meanwhile.
+func TestWhoWaitsInSilenceAsksOnce(t *testing.T) {
+	c, s := pair(t, nil, nil)
+	ours, theirs := streams(t, c, s)
+	sent := func() int64 { return c.Stats().PacketsSent }
+	quiet := func() bool { return c.Stats().InFlight == 0 && s.Stats().InFlight == 0 }
+	eventually(t, "the streams are open", quiet)
+	for range 2 {
+		before := sent()
+		eventually(t, "a PING", func() bool { return sent() > before })
+		eventually(t, "its answer", quiet)
+		before = sent()
+		time.Sleep(2 * lookoutPause) // it cannot fail for being too short
+		if n := sent() - before; n > 1 {
+			t.Errorf("%d more packets while nothing comes", n)
+		}
+		if _, err := theirs.Write([]byte("here it comes")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ours.Read(make([]byte, 100)); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "what came is acknowledged", quiet)
 	}
 }

@@ -146,3 +146,24 @@ func TestWhatArrivedBeforeThePeersCloseCanBeRead(t *testing.T) {
 		t.Error("bytes are handed out after we closed ourselves")
 	}
 }
+
+func TestAPingIsSentOnceItIsWanted(t *testing.T) {
+	x := newExchange(t, false).handshake()
+	x.drain()
+	x.ack(wire.AppSpace)
+	x.drain()
+	before := len(x.sizes)
+	x.conn.Ping(x.now)
+	x.drain()
+	x.drain()
+	if n := len(x.sizes) - before; n != 1 {
+		t.Errorf("%d datagrams, want 1", n)
+	}
+	x.conn.Close(x.now, 0, "")
+	x.drain()
+	before = len(x.sizes)
+	x.conn.Ping(x.now)
+	if x.drain(); len(x.sizes) != before {
+		t.Error("a PING after the end")
+	}
+}

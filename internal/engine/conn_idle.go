@@ -129,6 +129,15 @@ func (i *idleState) wakePeer() {
 	i.pingDue, i.keepAliveAt = true, instant.Never
 }
 
+// Ping asks the peer for a sign of life, with the next packet. RFC 9000, section 19.2: "Endpoints can use PING frames (type=0x01)
+// to verify that their peers are still alive or to check reachability to the peer."
+func (c *Conn) Ping(now instant.Time) {
+	c.advance(now)
+	if c.life.state == lifeOpen && c.shake.confirmed {
+		c.idle.pingDue = true
+	}
+}
+
 // appendTo appends the PING of a keep-alive, unless the packet asks for an answer already.
 func (i *idleState) appendTo(d *datagram) {
 	if i.pingDue && !d.current().eliciting {
