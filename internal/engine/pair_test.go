@@ -161,6 +161,9 @@ func (p *pair) deliver(f flight) {
 			p.inFlight = append(p.inFlight, flight{at: p.now.Add(p.delay), d: reply})
 			return
 		}
+		if v.Kind == Drop && p.retries {
+			return // 0-RTT packets behind an Initial packet that was answered
+		}
 		if v.Kind != Accept {
 			p.t.Fatalf("the acceptor answers the first datagram with %+v", v)
 		}
