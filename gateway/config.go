@@ -45,6 +45,11 @@ type Config struct {
 	// Whoever can read it can read the traffic.
 	KeyLogFile string
 
+	// SecretFile, if not empty, is the file that keeps the secret of the QUIC endpoint; it is made if need be, for its owner alone.
+	// With it clients of a server that was restarted learn at once that their connections are lost, and the tokens that prove
+	// their addresses stay good. Servers that share an address share its content.
+	SecretFile string
+
 	// AccessLog writes one line to Logger, at level Info, for each request.
 	AccessLog bool
 

@@ -62,9 +62,16 @@ func (s *Server) openLogs() (err error) {
 	return nil
 }
 
-// bind opens TCP and then UDP on the port that TCP has got.
+// bind reads the secret, and opens TCP and then UDP on the port that TCP has got.
 func (s *Server) bind() error {
 	port := int(s.plan.port)
+	conf := &quic.Config{KeepAlive: keepAlive, Logger: s.plan.Logger}
+	if s.plan.SecretFile != "" {
+		var err error
+		if conf.Secret, err = quic.LoadSecret(s.plan.SecretFile); err != nil {
+			return &bindError{strings.TrimPrefix(err.Error(), "quic: "), err}
+		}
+	}
 	var tcp net.Listener
 	if !s.plan.UDPOnly {
 		var err error
@@ -73,7 +80,6 @@ func (s *Server) bind() error {
 		}
 		port = tcp.Addr().(*net.TCPAddr).Port
 	}
-	conf := &quic.Config{KeepAlive: keepAlive, Logger: s.plan.Logger}
 	if s.plan.QLogDir != "" {
 		conf.QLog = quic.QLogDir(s.plan.QLogDir, func(err error) { s.plan.Logger.Warn("no qlog of a connection", "error", err) })
 	}

@@ -356,3 +356,30 @@ func TestAFreePortIsFreeForBoth(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// The secret is kept in a file, and one that others may read is refused before any port is open.
+func TestTheSecretOutlivesTheServer(t *testing.T) {
+	secret := filepath.Join(t.TempDir(), "state", "secret")
+	start(t, Config{SecretFile: secret})
+	first, err := os.ReadFile(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start(t, Config{SecretFile: secret})
+	if again, err := os.ReadFile(secret); err != nil || string(again) != string(first) {
+		t.Errorf("the secret was %q and is %q, error %v", first, again, err)
+	}
+	if runtime.GOOS == "windows" {
+		return // its files have other permissions
+	}
+	if err := os.Chmod(secret, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s, err := New(Config{Listen: "127.0.0.1:0", SecretFile: secret})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Listen(); err == nil || !strings.HasPrefix(err.Error(), "secret file "+secret) {
+		t.Errorf("a secret that others may read: %v", err)
+	}
+}

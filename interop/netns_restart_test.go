@@ -1,7 +1,9 @@
 package interop
 
 import (
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -53,6 +55,22 @@ func TestNamespacesRestartAServer(t *testing.T) {
 				client.fetch(MiB)
 			})
 		}
+	}
+}
+
+// godwit serve is killed and started again with the secret that it keeps in a file.
+func TestNamespacesRestartServe(t *testing.T) {
+	a, b := two(t, 1500)
+	secret := filepath.Join(t.TempDir(), "secret")
+	first := b.serveDemo("10.77.0.2:4433", "--secret", secret)
+	client := a.dialFrom(order{Addr: "10.77.0.2:4433"})
+	client.do(order{Do: "get"})
+	client.do(order{Do: "wait"})
+	first.end(syscall.SIGKILL)
+	b.serveDemo("10.77.0.2:4433", "--secret", secret)
+	client.do(order{Do: "get"})
+	if r := client.try(order{Do: "wait"}); !r.Lost {
+		t.Errorf("the request ended with %q, want a stateless reset", r.Error)
 	}
 }
 

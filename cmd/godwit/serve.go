@@ -25,6 +25,7 @@ func serve(ctx context.Context, p process, args []string) error {
 	f.BoolVar(&conf.AccessLog, "access-log", false, "log every request")
 	log := f.String("log", "text", "`FORMAT` of the log on stderr, text or json")
 	f.StringVar(&conf.QLogDir, "qlog", "", "write a qlog of every HTTP/3 connection into `DIR`")
+	f.StringVar(&conf.SecretFile, "secret", "", "keep in `FILE` what tells clients, after a restart, that their connections are lost; made if missing")
 	f.StringVar(&conf.KeyLogFile, "keylog", "", "append TLS secrets to `FILE`, with which Wireshark can decrypt")
 	if err := parse(p, f, serveUsage, args); err != nil {
 		return err
