@@ -260,7 +260,7 @@ func (c *Conn) rejectEarly(now instant.Time) {
 	c.flow.max, c.flow.sent = 0, 0
 	c.flow.blocked.clear()
 	set := &c.streams
-	set.control, set.data, set.starved = streamQueue{}, streamQueue{}, streamQueue{}
+	set.control, set.data, set.starved = streamQueue{}, schedule{}, streamQueue{}
 	for dir := range set.local {
 		set.local[dir].max = 0
 		set.local[dir].blocked.clear()

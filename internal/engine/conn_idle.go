@@ -110,7 +110,8 @@ func (set *streamSet) rest() {
 	set.datagrams.out.rest()
 	set.datagrams.in.rest()
 	set.free = nil
-	for _, q := range []*streamQueue{&set.control, &set.data, &set.starved} {
+	set.data.rest()
+	for _, q := range []*streamQueue{&set.control, &set.starved} {
 		if q.n == 0 {
 			*q = streamQueue{}
 		}

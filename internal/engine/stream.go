@@ -18,6 +18,7 @@ type stream struct {
 	id   int64
 	send sendPart
 	recv recvPart
+	prio priority
 
 	// queued holds the connection's queues the stream stands in, told the events that wait to be taken already: neither
 	// is entered twice. forgotten streams stay in their queues until these come past them.

@@ -47,9 +47,9 @@ func (s *stream) appendData(c *Conn, d *datagram) bool {
 	var from, end int64
 	if len(p.toSend) > 0 {
 		from, end = p.toSend[0].Start, p.toSend[0].End
-		limit := p.next // without credit, no further than we were
-		if credit := c.flow.credit(); credit > 0 {
-			limit = max(limit, min(p.max, p.next+credit))
+		limit := p.next // what is repeated goes before all else, new bytes when it is their turn
+		if !p.repeats() {
+			limit = min(p.max, p.next+c.flow.credit())
 		}
 		end = min(end, limit)
 	} else {

@@ -27,7 +27,7 @@ type streamSet struct {
 	remote [2]remoteStreams
 
 	control streamQueue // streams that owe frames other than STREAM
-	data    streamQueue // streams that owe STREAM frames, served in turn, a packet each
+	data    schedule    // streams that owe STREAM frames
 	starved streamQueue // streams with bytes that wait for the connection's flow control
 
 	datagrams datagramState // beside the streams
@@ -111,7 +111,7 @@ func (c *Conn) newStream(id int64) *stream {
 func (s *stream) reset(id int64) {
 	send := sendPart{toSend: s.send.toSend[:0], acked: s.send.acked[:0], buf: s.send.buf}
 	recv := recvPart{got: s.recv.got[:0], buf: s.recv.buf, final: -1}
-	*s = stream{id: id, send: send, recv: recv}
+	*s = stream{id: id, send: send, recv: recv, prio: priority{urgency: DefaultUrgency}}
 }
 
 // isLocal reports whether we are the one who opens streams like id.
@@ -138,14 +138,13 @@ func (c *Conn) touch(s *stream) {
 		s.queued |= inControlQueue
 		set.control.push(s)
 	}
-	if s.queued&inDataQueue != 0 {
+	credit := c.flow.credit()
+	if s.send.hasData(credit) {
+		set.data.add(s)
 		return
 	}
-	switch credit := c.flow.credit(); {
-	case s.send.hasData(credit):
-		s.queued |= inDataQueue
-		set.data.push(s)
-	case credit == 0 && s.queued&inStarvedQueue == 0 && s.send.hasData(1):
+	set.data.remove(s)
+	if credit == 0 && s.queued&inStarvedQueue == 0 && s.send.hasData(1) {
 		s.queued |= inStarvedQueue
 		set.starved.push(s)
 		c.flow.noteBlocked()
@@ -169,6 +168,7 @@ func (c *Conn) finishIfOver(s *stream) {
 		return
 	}
 	s.forgotten = true
+	c.streams.data.remove(s)
 	delete(c.streams.byID, s.id)
 	s.send.buf.release(&c.pool)
 	s.recv.buf.release(&c.pool)
@@ -280,17 +280,16 @@ func (c *Conn) appendStreamControl(d *datagram) bool {
 // minStreamRoom is the room a STREAM frame needs to make progress: the longest header and a byte.
 const minStreamRoom = 32
 
-// appendStreamData fills the packet with STREAM frames, the streams in turn.
+// appendStreamData fills the packet with STREAM frames.
 func (c *Conn) appendStreamData(d *datagram) {
-	q := &c.streams.data
-	for n := q.n; n > 0 && d.room() >= minStreamRoom; n-- {
-		s := q.pop()
-		s.queued &^= inDataQueue
-		if c.recycled(s) {
-			continue
-		}
-		if s.send.hasData(c.flow.credit()) { // it may have been reset while it stood in the queue
-			s.appendData(c, d)
+	for q := &c.streams.data; q.n > 0 && d.room() >= minStreamRoom; {
+		s, room := q.next(), d.room()
+		if !s.send.hasData(c.flow.credit()) || s.prio.again != s.send.repeats() {
+			q.remove(s) // it was acknowledged after all, or the connection's flow control is spent
+		} else if s.appendData(c, d) {
+			q.served(s, room-d.room())
+		} else {
+			return
 		}
 		c.touch(s)
 	}
