@@ -81,6 +81,9 @@ func (c *call) response(fields *h3.ResponseFields, header http.Header) *http.Res
 		TLS:           c.cc.tlsState(),
 	}
 	c.res = res
+	if fields.Status == http.StatusMisdirectedRequest {
+		c.cc.misdirected(c.req)
+	}
 	c.body.length = fields.BodyLength(c.req.Method)
 	if announced, ok := header["Trailer"]; ok {
 		delete(header, "Trailer")

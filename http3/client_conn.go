@@ -23,6 +23,7 @@ type ClientConn struct {
 	calls   map[*call]struct{} // requests that are not over
 	waiting int                // requests that wait for a stream
 	peer    h3.GoAway          // what the server announced
+	origins originSet          // the same
 	closing bool               // no further request; the connection closes with the last
 	used    bool               // it had a request before
 	tls     *tls.ConnectionState
@@ -37,7 +38,7 @@ func NewClientConn(c *quic.Conn) *ClientConn { return new(Transport).NewClientCo
 func (t *Transport) NewClientConn(c *quic.Conn) *ClientConn {
 	cc := &ClientConn{t: t, calls: make(map[*call]struct{})}
 	cc.init(c, false, t.maxResponseHeaderBytes(), t.Logger, new(compressionCounters))
-	cc.goAway = cc.receiveGoAway
+	cc.goAway, cc.heard = cc.receiveGoAway, cc.receiveOrigins
 	if c.EarlyData() {
 		cc.recall()
 	}

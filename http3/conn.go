@@ -20,8 +20,12 @@ type conn struct {
 	trace  *tracer
 	log    *slog.Logger // nil: slog.Default()
 
-	// goAway is told of the peer's GOAWAY; nil: it does not matter.
+	// goAway is told of the peer's GOAWAY, heard of its ORIGIN; nil: it does not
+	// matter.
 	goAway func(id int64)
+	heard  func(origins []string)
+
+	announce []string // the origins that a server names in an ORIGIN frame
 
 	// QPACK's dynamic tables (RFC 9204). nil: not in use.
 	enc      atomic.Pointer[fieldEncoder]
@@ -69,6 +73,10 @@ func (c *conn) start() error {
 	c.trace.streamType(s.ID(), "local", h3.StreamControl)
 	c.trace.parameters("local", settings)
 	b := h3.AppendSettings(h3.AppendStreamType(nil, h3.StreamControl), settings)
+	if len(c.announce) > 0 {
+		c.trace.frameCreated(s.ID(), h3.FrameOrigin, int64(h3.FrameOrigin))
+		b = h3.AppendOrigin(b, c.announce)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.control = s
@@ -125,6 +133,10 @@ func (c *conn) receive(stream int64, f h3.ControlFrame) {
 		c.startEncoder(&f.Settings)
 		if !c.server {
 			c.remember(f.Settings)
+		}
+	case h3.FrameOrigin:
+		if c.heard != nil {
+			c.heard(f.Origins)
 		}
 	case h3.FrameGoAway:
 		if c.goAway != nil {

@@ -57,6 +57,10 @@ const (
 	maxReplies     = 4 << 10
 	maxIdleReplies = 256
 
+	// maxOriginSet is how many origins a client remembers of one connection. Hit
+	// by TestTheOriginSet.
+	maxOriginSet = 256
+
 	// openTimeout is how long the peer may deny us our control stream. RFC 9114,
 	// section 6.2: the transport parameters "MUST allow the peer to create at
 	// least three unidirectional streams", so waiting at all is kindness. No test

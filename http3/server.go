@@ -58,6 +58,13 @@ type Server struct {
 	// the idle timeout of QUIC ends it.
 	IdleTimeout time.Duration
 
+	// Origins are what clients are told by an ORIGIN frame (RFC 9412) that they
+	// may ask for on the same connection: "https://example.com",
+	// "https://example.com:8443". The certificate has to hold for them. nil:
+	// clients are told nothing. At most a few dozen: a client need not read
+	// more than 4 KiB of it.
+	Origins []string
+
 	// ConnContext, when not nil, may derive the context that the requests of a
 	// connection inherit; it holds http.ServerContextKey and
 	// http.LocalAddrContextKey already and ends with the connection.

@@ -32,6 +32,7 @@ type serverConn struct {
 func newServerConn(srv *Server, q *quic.Conn) *serverConn {
 	c := &serverConn{srv: srv, scanAt: maxAbandoned}
 	c.init(q, true, srv.maxHeaderBytes(), srv.Logger, &srv.compression)
+	c.announce = srv.Origins
 	c.ctx = context.WithValue(q.Context(), http.ServerContextKey, srv)
 	c.ctx = context.WithValue(c.ctx, http.LocalAddrContextKey, q.LocalAddr())
 	c.ctx = context.WithValue(c.ctx, connKey{}, q)

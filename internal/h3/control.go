@@ -23,6 +23,7 @@ type ControlFrame struct {
 	Settings Settings // FrameSettings
 	ID       int64    // FrameGoAway, FrameMaxPushID; the stream of a FramePriorityUpdateRequest
 	Priority Priority // FramePriorityUpdateRequest
+	Origins  []string // FrameOrigin
 }
 
 // Consume reads the next frame from the start of b. n = 0: more bytes are needed, never more than MaxControlFrame in
@@ -81,6 +82,10 @@ func (c *ControlStream) check(h FrameHeader) (known bool, err error) {
 			return true, connError(H3FrameUnexpected, "PRIORITY_UPDATE from a server")
 		}
 		most = MaxPriorityUpdatePayload
+	case FrameOrigin:
+		// It tells, and binds nobody: "the ORIGIN frame is sent from servers to clients on the server's control stream"
+		// (RFC 9412, section 2). What a client says, and what is too long to be held, is discarded.
+		return !c.Server && h.Length <= MaxSettingsPayload, nil
 	case FrameData, FrameHeaders, FramePushPromise:
 		return true, connError(H3FrameUnexpected, h.Type.String()+" frame on the control stream")
 	default:
@@ -107,6 +112,9 @@ func (c *ControlStream) receive(f *ControlFrame, payload []byte) (err error) {
 		return err
 	case FramePriorityUpdateRequest, FramePriorityUpdatePush:
 		return c.receivePriorityUpdate(f, payload)
+	case FrameOrigin:
+		f.Origins, err = consumeOrigins(payload)
+		return err
 	}
 	if f.ID, err = consumeID(payload); err != nil {
 		return err

@@ -163,6 +163,7 @@ func FuzzControlStreamDoesNotDependOnPortions(f *testing.F) {
 	settings := AppendSettings(nil, Settings{MaxFieldSectionSize: 1 << 16, Datagram: true})
 	f.Add(append(slices.Clone(settings), idFrame(FrameGoAway, 8)...), uint8(1), true)
 	f.Add(append(slices.Clone(settings), frame(0x21, 1, 2, 3, 4)...), uint8(2), false)
+	f.Add(AppendOrigin(slices.Clone(settings), []string{"https://example.com", ""}), uint8(2), false)
 	f.Add(append(slices.Clone(settings), frame(FramePriorityUpdateRequest, 4, 'u', '=', '1')...), uint8(3), true)
 	f.Fuzz(func(t *testing.T, in []byte, portion uint8, server bool) {
 		whole, parts := ControlStream{Server: server}, ControlStream{Server: server}

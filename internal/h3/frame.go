@@ -12,6 +12,7 @@ const (
 	FrameSettings              FrameType = 0x04
 	FramePushPromise           FrameType = 0x05
 	FrameGoAway                FrameType = 0x07
+	FrameOrigin                FrameType = 0x0c // RFC 9412
 	FrameMaxPushID             FrameType = 0x0d
 	FramePriorityUpdateRequest FrameType = 0xf0700
 	FramePriorityUpdatePush    FrameType = 0xf0701
