@@ -247,11 +247,11 @@ var transcripts = []struct {
 		0ms      confirm
 		0ms      send app 1
 		659ms    ack app 0         | acked 0
-		1000ms   note app
+		1000ms   pad app
 		2000ms   send app 2
-		9000ms   note app
+		9000ms   pad app
 		12000ms  send app 1
-		12659ms  ack app 5         | acked 5, lost 1-4, congestion 2400`},
+		12659ms  ack app 5         | acked 5, lost 1-4, congestion 2500`},
 
 	// Rules: 9002:7.6.2/2
 	{"packets sent before the first sample cannot establish persistent congestion", Config{Server: true}, `

@@ -22,6 +22,7 @@ import (
 //
 //	send SPACE COUNT [SIZE]   ack-eliciting packets, of 1200 bytes unless SIZE is given
 //	note SPACE                a packet that only acknowledges, 50 bytes, not in flight
+//	pad SPACE                 a packet of padding, 50 bytes, in flight
 //	mark SPACE COUNT          packets marked ECT(0)
 //	mtu SPACE                 a probe of the path's MTU
 //	skip SPACE                leave a number unused
@@ -139,6 +140,8 @@ func (tr *transcript) step(line int, now instant.Time, verb string, args []strin
 		}
 	case "note":
 		l.OnSent(now, s, Sent{Size: 50})
+	case "pad":
+		l.OnSent(now, s, Sent{Size: 50, InFlight: true})
 	case "mtu":
 		l.OnSent(now, s, Sent{Size: 1400, AckEliciting: true, MTUProbe: true})
 	case "skip":
