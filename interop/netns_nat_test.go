@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -108,5 +109,27 @@ func TestNamespacesHaveANATThatForgets(t *testing.T) {
 				wantWhole(t, frames)
 			})
 		}
+	}
+}
+
+// A NAT forgets the flow of a download while its client has nothing to say: what the server sends does not come through any more, so
+// nothing of it can be acknowledged. Unless a window update of its happens to be on the way, whose probe timeouts do the same, the
+// client asks after a second; the NAT knows it again.
+func TestNamespacesHaveANATThatForgetsASilentClient(t *testing.T) {
+	const size = 8 * MiB
+	a, r, b := routed(t, 1500)
+	b.rate("e0", 50)
+	r.translate(netip.MustParseAddrPort("10.77.2.254:5001"))
+	server := b.serveHere(order{Addr: "10.77.2.1:4433"})
+	client := a.dialFrom(order{Addr: "10.77.2.1:4433"})
+	client.do(order{Do: "get", Bytes: size})
+	client.passed(2 * MiB)
+	r.ip("link set ra down")
+	r.translate(netip.MustParseAddrPort("10.77.2.254:5002"))
+	time.Sleep(200 * time.Millisecond) // the client's last acknowledgment leaves meanwhile, and is lost
+	r.ip("link set ra up")
+	client.wantWhole(size)
+	if seen := server.stats(); len(seen.Conns) != 1 || seen.Conns[0].Remote != "10.77.2.254:5002" {
+		t.Errorf("%d connections, of %s", len(seen.Conns), seen.Conns[0].Remote)
 	}
 }

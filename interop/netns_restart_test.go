@@ -74,7 +74,8 @@ func TestNamespacesRestartServe(t *testing.T) {
 	}
 }
 
-// A server is killed while it sends something. The client has nothing to say: it asks after a second.
+// A server is killed while it sends something. Unless a window update of its is on the way the client has
+// nothing to say: it asks after a second.
 func TestNamespacesKillAServerUnderADownload(t *testing.T) {
 	a, b := two(t, 1500)
 	b.rate("e0", 50)
