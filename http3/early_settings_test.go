@@ -49,8 +49,10 @@ func TestAServerThatAcceptsEarlyDataMustKeepItsSettings(t *testing.T) {
 						return
 					}
 					conns <- c
-					sayOn(c, uni(h3.StreamControl, *say.Load()))
 					go func() {
+						// Before that, a close of the client's could not tell its code (RFC 9000, section 10.2.3).
+						c.HandshakeDone(context.Background())
+						sayOn(c, uni(h3.StreamControl, *say.Load()))
 						for s := nextRequest(c); s != nil; s = nextRequest(c) {
 							s.WriteFinal(ok200)
 						}
