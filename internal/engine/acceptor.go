@@ -90,16 +90,15 @@ func (a *Acceptor) Receive(now instant.Time, d Datagram, reply []byte, random ui
 		return Verdict{Reason: DropStranger}
 	case !slices.Contains(versionsOrDefault(a.Versions), h.Version):
 		return a.negotiate(d, h, reply, random)
-	case !h.Fixed && len(h.Token) == 0:
-		// RFC 9000, section 17.2: packets without the fixed bit "are not valid packets in this version and MUST be discarded."
-		// RFC 9287, section 3.1: "a client MUST NOT set the QUIC Bit to 0 unless the Initial packets it sends include a token
-		// provided by the server in a NEW_TOKEN frame".
-		return Verdict{Reason: DropGarbage}
 	case h.Type != wire.PacketInitial:
 		return Verdict{Reason: DropStranger}
 	case len(b) < wire.MinInitialSize || len(h.DstID) > wire.MaxConnIDLen:
 		return Verdict{Reason: DropSmall}
 	}
+	// Deviation: RFC 9000, section 17.2 says that packets without the fixed bit "are not valid packets in this version and MUST be
+	// discarded." RFC 9287, section 3: "An endpoint that advertises the grease_quic_bit transport parameter MUST accept packets with
+	// the QUIC Bit set to a value of 0." We advertise it to all, and quinn's clients, when they come back, clear the bit in their first
+	// packet, without the token that section 3.1 wants.
 	return a.begin(now, d, h, reply, random)
 }
 
