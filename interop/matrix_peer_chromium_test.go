@@ -22,6 +22,7 @@ import (
 var chromiumPeer = &matrixPeer{
 	name:     "Chromium",
 	programs: []*peer{chromium},
+	slow:     true,
 	version:  func() string { return programVersion(chromium, "--version") },
 	ask:      chromiumAsks,
 	cannotAsk: map[string]string{

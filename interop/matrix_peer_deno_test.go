@@ -26,6 +26,9 @@ var denoPeer = &matrixPeer{
 	faultServing: map[string]string{
 		"connectionmigration": "quinn answers what comes to its preferred address from the address that the connection began with",
 	},
+	faultAsking: map[string]string{
+		"zerortt": "on a busy machine its JavaScript opens the streams so slowly that the handshake is done before all requests are sent",
+	},
 	cannotAsk: map[string]string{
 		"chacha20":            "Deno cannot be told which cipher suites to offer",
 		"keyupdate":           "Deno cannot be told to update keys",

@@ -33,6 +33,9 @@ var quichePeer = &matrixPeer{
 		"rebind-addr":         quichePaths,
 		"connectionmigration": "the package's server does not answer probes from another address",
 	},
+	faultAsking: map[string]string{
+		"zerortt": "on a busy machine its JavaScript opens the streams so slowly that the handshake is done before all requests are sent",
+	},
 	cannotAsk: map[string]string{
 		"chacha20":            "the package cannot be told which cipher suites to offer",
 		"ecn":                 "the package's client does not mark its packets",
