@@ -22,9 +22,12 @@ import (
 
 // Godwit's own end of a cell, through its public API.
 
+// handshakePatience is how long a handshake may take where that can be said: with 30 % loss, some take long.
+const handshakePatience = 30 * time.Second
+
 // ourConfig is the configuration of either end.
 func (c *cell) ourConfig() *quic.Config {
-	conf := &quic.Config{QLog: c.ours.open, HandshakeTimeout: 30 * time.Second}
+	conf := &quic.Config{QLog: c.ours.open, HandshakeTimeout: handshakePatience}
 	conf.EarlyData = c.wants.early
 	if c.wants.v2 {
 		conf.Versions = []uint32{quic.Version2, quic.Version1}

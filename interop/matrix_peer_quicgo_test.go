@@ -47,7 +47,7 @@ func quicGoServes(c *cell) error {
 		return err
 	}
 	tr := &quicgoquic.Transport{Conn: conn, VerifySourceAddress: func(net.Addr) bool { return c.wants.retry }}
-	l, err := tr.ListenEarly(quicgo.ConfigureTLSConfig(c.serverTLS()), &quicgoquic.Config{Allow0RTT: c.wants.early})
+	l, err := tr.ListenEarly(quicgo.ConfigureTLSConfig(c.serverTLS()), &quicgoquic.Config{Allow0RTT: c.wants.early, HandshakeIdleTimeout: handshakePatience})
 	if err != nil {
 		return err
 	}
@@ -91,7 +91,8 @@ func quicGoFetches(c *cell, conf *tls.Config, names []string, early bool) error 
 	qtr := &quicgoquic.Transport{Conn: sock}
 	defer qtr.Close()
 	var conn atomic.Pointer[quicgoquic.Conn]
-	tr := &quicgo.Transport{TLSClientConfig: conf, DisableCompression: true, QUICConfig: &quicgoquic.Config{},
+	tr := &quicgo.Transport{TLSClientConfig: conf, DisableCompression: true,
+		QUICConfig: &quicgoquic.Config{HandshakeIdleTimeout: handshakePatience},
 		Dial: func(ctx context.Context, _ string, tlsConf *tls.Config, qc *quicgoquic.Config) (*quicgoquic.Conn, error) {
 			q, err := qtr.DialEarly(ctx, net.UDPAddrFromAddrPort(c.addr), tlsConf, qc)
 			conn.Store(q)
