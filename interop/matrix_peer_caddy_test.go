@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"debug/buildinfo"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,7 +11,7 @@ import (
 var caddyPeer = &matrixPeer{
 	name:     "Caddy",
 	programs: []*peer{caddy},
-	version:  func() string { return programVersion(caddy, "version") },
+	version:  caddyVersion,
 	serve:    caddyServes,
 	cannotServe: map[string]string{
 		"retry":    "Caddy cannot be told to send Retry packets",
@@ -52,4 +53,13 @@ https://:PORT {
 	cmd := caddy.command("run", "--config", file, "--adapter", "caddyfile")
 	cmd.Env = append(cmd.Environ(), "HOME="+c.dir.host, "XDG_DATA_HOME="+c.dir.host, "XDG_CONFIG_HOME="+c.dir.host)
 	return c.background(cmd)
+}
+
+// caddyVersion is what Caddy was built from.
+func caddyVersion() string {
+	info, err := buildinfo.ReadFile(filepath.Join(peersDir(), caddy.path))
+	if err != nil {
+		return "not installed"
+	}
+	return info.Main.Version
 }

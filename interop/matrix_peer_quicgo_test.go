@@ -5,7 +5,8 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
-	"runtime/debug"
+	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -28,13 +29,13 @@ var quicGoPeer = &matrixPeer{
 	},
 }
 
-// moduleVersion is the version of a module that the tests are built with.
+// moduleVersion is the version of a module that the tests are built with, as go.mod has it.
 func moduleVersion(path string) string {
-	info, ok := debug.ReadBuildInfo()
-	if ok {
-		for _, m := range info.Deps {
-			if m.Path == path {
-				return m.Version
+	mod, err := os.ReadFile("go.mod")
+	if err == nil {
+		for line := range strings.Lines(string(mod)) {
+			if f := strings.Fields(line); len(f) >= 2 && f[0] == path {
+				return f[1]
 			}
 		}
 	}

@@ -200,7 +200,7 @@ func programVersion(p *peer, flag string) string {
 	}
 	out, _ := p.command(flag).CombinedOutput()
 	for _, word := range strings.Fields(string(out)) {
-		word = strings.Trim(word, "(),;v")
+		word = strings.Trim(word, "(),;v.")
 		word = word[strings.LastIndex(word, "/")+1:]
 		if strings.Contains(word, ".") && strings.ContainsAny(word[:min(2, len(word))], "0123456789") {
 			return word
