@@ -15,13 +15,14 @@ import (
 
 // call is one request on the client and its response.
 type call struct {
-	cc     *ClientConn
-	s      stream
-	req    *http.Request
-	ctx    context.Context
-	trace  *httptrace.ClientTrace // never nil
-	gzip   bool                   // we asked for it, the caller did not
-	reused bool
+	cc       *ClientConn
+	priority *Reprioritizer // nil: none
+	s        stream
+	req      *http.Request
+	ctx      context.Context
+	trace    *httptrace.ClientTrace // never nil
+	gzip     bool                   // we asked for it, the caller did not
+	reused   bool
 
 	w    messageWriter // of the request; its goroutine's once that runs
 	body body          // of the response
@@ -48,6 +49,7 @@ func (cc *ClientConn) roundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	c.gotConn()
+	c.joinPriority()
 	c.bodyOpen = req.Body != nil
 	c.gzip = cc.t.wantsGzip(req)
 	c.w = messageWriter{s: c.s, conn: &cc.conn}

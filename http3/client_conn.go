@@ -185,6 +185,7 @@ func (cc *ClientConn) open(ctx context.Context, c *call) error {
 		cc.closeIfDone()
 		return &unprocessedError{publicError(err)}
 	}
+	s.SetPriority(quic.DefaultUrgency, true) // contents of requests share; urgencies are about responses
 	c.s = s
 	cc.used = true
 	cc.calls[c] = struct{}{}
@@ -193,6 +194,7 @@ func (cc *ClientConn) open(ctx context.Context, c *call) error {
 
 // forget drops a call that is over.
 func (cc *ClientConn) forget(c *call) {
+	c.priority.leave(c)
 	cc.mu.Lock()
 	defer cc.mu.Unlock()
 	delete(cc.calls, c)

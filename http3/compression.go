@@ -102,6 +102,7 @@ func (i *instructionStream) open() {
 			c.fail(violation(typ.Closed()))
 		}
 	})
+	c.putFirst(s)
 	c.trace.streamType(s.ID(), "local", typ)
 	i.mu.Lock()
 	defer i.mu.Unlock()

@@ -27,6 +27,9 @@ type conn struct {
 
 	announce []string // the origins that a server names in an ORIGIN frame
 
+	// reprioritize is told of the peer's PRIORITY_UPDATE; nil at a client.
+	reprioritize func(id int64, p h3.Priority)
+
 	// QPACK's dynamic tables (RFC 9204). nil: not in use.
 	enc      atomic.Pointer[fieldEncoder]
 	dec      atomic.Pointer[fieldDecoder]
@@ -34,6 +37,7 @@ type conn struct {
 
 	mu       sync.Mutex
 	control  *quic.Stream
+	unsaid   []byte // frames that wait for it
 	uni      h3.UniStreams
 	sent     h3.GoAway
 	settings h3.Settings // the peer's
@@ -61,6 +65,7 @@ func (c *conn) start() error {
 		}
 		return publicError(err)
 	}
+	c.putFirst(s)
 	settings := announced(c.limit)
 	// "Endpoints SHOULD include at least one such setting in their SETTINGS
 	// frame" (RFC 9114, section 7.2.4.1): a reserved one.
@@ -84,6 +89,7 @@ func (c *conn) start() error {
 	if id, ok := c.sent.ID(); ok {
 		b = c.sent.AppendFrame(b, id)
 	}
+	b, c.unsaid = append(b, c.unsaid...), nil
 	_, err = s.Write(b)
 	return publicError(err)
 }
@@ -142,6 +148,8 @@ func (c *conn) receive(stream int64, f h3.ControlFrame) {
 		if c.goAway != nil {
 			c.goAway(f.ID)
 		}
+	case h3.FramePriorityUpdateRequest:
+		c.reprioritize(f.ID, f.Priority)
 	}
 }
 

@@ -20,13 +20,22 @@
 // section 8.1. What went wrong underneath (a timeout, a broken handshake) is
 // the error of package quic, as it is.
 //
+// # Priorities
+//
+// A server sends urgent responses first, as the extensible priorities of RFC 9218
+// say: by the Priority header field of a request, by PRIORITY_UPDATE frames, also
+// when they come before their requests, and by a Priority header field that the
+// handler sets. What nothing is said about is sent response by response, in
+// the order of requests; [Server.ShareEqually] turns all of this off. A client sends the Priority
+// header field of a request as it is, and a [Reprioritizer] changes its mind. What clients send is
+// shared among their requests, whatever their priorities.
+//
 // # Not here yet
 //
 // Server push is not offered and not accepted, as browsers and RFC 9114's
 // successors have agreed to forget it. CONNECT reaches handlers as an ordinary
 // request whose body and response are the two directions of the tunnel;
-// extended CONNECT (RFC 9220), HTTP datagrams (RFC 9297) and priorities
-// (RFC 9218) are not negotiated.
+// extended CONNECT (RFC 9220) and HTTP datagrams (RFC 9297) are not negotiated.
 package http3
 
 // NextProto is the ALPN token of HTTP/3 (RFC 9114, section 3.1).

@@ -40,6 +40,7 @@ func (x *exchange) serve() {
 	}
 	x.req = req
 	x.res.init(x, req)
+	x.prioritize()
 	srv := x.conn.srv
 	if d := srv.WriteTimeout; d > 0 {
 		x.s.SetWriteDeadline(time.Now().Add(d))

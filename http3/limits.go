@@ -61,6 +61,13 @@ const (
 	// by TestTheOriginSet.
 	maxOriginSet = 256
 
+	// maxPriorityUpdates is how many PRIORITY_UPDATE frames of one client are
+	// remembered, for requests that have not come or whose handlers run; the
+	// latest of each, 32 bytes or so. More are in force for as long as nothing else is
+	// said about their requests, and lost when those have not come. Hit by
+	// TestPriorityUpdatesAreBounded.
+	maxPriorityUpdates = 256
+
 	// openTimeout is how long the peer may deny us our control stream. RFC 9114,
 	// section 6.2: the transport parameters "MUST allow the peer to create at
 	// least three unidirectional streams", so waiting at all is kindness. No test
@@ -91,6 +98,10 @@ const (
 	// maxUnsentInstructions is how many bytes of our encoder's instructions wait
 	// for the peer's flow control before the encoder keeps what it has to say.
 	maxUnsentInstructions = 1 << 10
+
+	// maxUnsaid is how many bytes of PRIORITY_UPDATE frames wait for our control
+	// stream to be opened.
+	maxUnsaid = 4 << 10
 
 	// maxKeptInstructions is the largest buffer of an instruction stream that is
 	// kept when it has been written.

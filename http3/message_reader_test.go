@@ -24,6 +24,8 @@ type bytesStream struct {
 	out   bytes.Buffer
 	final bool   // the sending part was ended
 	codes string // what Reset and StopReading said
+
+	priorities []string // what SetPriority said
 }
 
 func (s *bytesStream) ID() int64                        { return 0 }
@@ -37,6 +39,10 @@ func (s *bytesStream) Write(p []byte) (int, error)      { return s.out.Write(p) 
 func (s *bytesStream) AfterReadable(f func())           { go f() }
 func (s *bytesStream) Close() error                     { s.final = true; return nil }
 func (s *bytesStream) Await(<-chan struct{}) error      { return io.ErrNoProgress }
+
+func (s *bytesStream) SetPriority(urgency int, incremental bool) {
+	s.priorities = append(s.priorities, fmt.Sprint(urgency, incremental))
+}
 
 func (s *bytesStream) WriteFinal(p []byte) (int, error) {
 	s.final = true

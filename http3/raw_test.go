@@ -157,6 +157,10 @@ func TestPeersThatBreakARule(t *testing.T) {
 		{"GOAWAY increases", h3.H3IDError, control(settings, frame(h3.FrameGoAway, 0), frame(h3.FrameGoAway, 4))},
 		{"GOAWAY with more than an ID", h3.H3FrameError, control(settings, frame(h3.FrameGoAway, 0, 0))},
 		{"empty frames on the control stream for ever", h3.H3ExcessiveLoad, control(settings, empty(1100, 0x21))},
+		{"PRIORITY_UPDATE beyond the limit of streams", h3.H3IDError, control(settings, frame(h3.FramePriorityUpdateRequest, join(id(400), []byte("u=1"))...))},
+		{"PRIORITY_UPDATE of no request", h3.H3IDError, control(settings, frame(h3.FramePriorityUpdateRequest, 2))},
+		{"PRIORITY_UPDATE of a push", h3.H3IDError, control(settings, frame(h3.FramePriorityUpdatePush, 0))},
+		{"PRIORITY_UPDATE on a request stream", h3.H3FrameUnexpected, request(getHeaders(), frame(h3.FramePriorityUpdateRequest, 0))},
 		{"a push stream from a client", h3.H3StreamCreationError, func(t *testing.T, c *quic.Conn) {
 			openUni(t, c, uni(h3.StreamPush, id(0)))
 		}},

@@ -21,6 +21,7 @@ type response struct {
 	req    *http.Request
 	conn   *serverConn
 	header http.Header
+	prio   h3.Priority // what the request's header says
 
 	// mayContinue: the client waits for 100 (Continue) and nothing was sent yet.
 	mayContinue atomic.Bool
@@ -146,6 +147,8 @@ func (w *response) snapshot() (closing bool) {
 			w.flags.encoded = len(values) > 0 && values[0] != ""
 		case "Date":
 			w.flags.dated = true
+		case "Priority":
+			w.mergePriority(values)
 		case "Trailer":
 			w.trailers = trailerKeys(values)
 			w.flags.announced = true

@@ -65,6 +65,12 @@ type Server struct {
 	// more than 4 KiB of it.
 	Origins []string
 
+	// ShareEqually has the responses of a connection take turns, whatever
+	// clients and handlers say about priorities: for connections that bring
+	// the requests of many users, whose urgencies are not to be held against
+	// each other (RFC 9218, section 13.1). false: urgent responses go first.
+	ShareEqually bool
+
 	// ConnContext, when not nil, may derive the context that the requests of a
 	// connection inherit; it holds http.ServerContextKey and
 	// http.LocalAddrContextKey already and ends with the connection.

@@ -27,12 +27,14 @@ type serverConn struct {
 	idle     *time.Timer
 	remote   string
 	tls      *tls.ConnectionState
+	updates  map[int64]h3.Priority // see reprioritizeRequest
 }
 
 func newServerConn(srv *Server, q *quic.Conn) *serverConn {
 	c := &serverConn{srv: srv, scanAt: maxAbandoned}
 	c.init(q, true, srv.maxHeaderBytes(), srv.Logger, &srv.compression)
 	c.announce = srv.Origins
+	c.reprioritize = c.reprioritizeRequest
 	c.ctx = context.WithValue(q.Context(), http.ServerContextKey, srv)
 	c.ctx = context.WithValue(c.ctx, http.LocalAddrContextKey, q.LocalAddr())
 	c.ctx = context.WithValue(c.ctx, connKey{}, q)
@@ -119,6 +121,7 @@ func (c *serverConn) done(x *exchange) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.srv.running.Add(-1)
+	delete(c.updates, x.s.ID())
 	last := c.running[len(c.running)-1]
 	c.running[x.at], last.at = last, x.at
 	c.running[len(c.running)-1] = nil

@@ -20,6 +20,7 @@ type stream interface {
 	Write(p []byte) (int, error)
 	WriteFinal(p []byte) (int, error)
 	Close() error
+	SetPriority(urgency int, incremental bool)
 	SetReliableBoundary()
 	Reset(code uint64)
 	SetWriteDeadline(t time.Time) error

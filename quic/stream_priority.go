@@ -28,3 +28,22 @@ func (s *Stream) SetPriority(urgency int, incremental bool) {
 		c.core.SetPriority(s.id, uint8(urgency), incremental)
 	}
 }
+
+// Stream returns the stream with an ID, whoever opened it and whether or not Accept has returned it yet; nil when it has not been
+// opened, or is over.
+func (c *Conn) Stream(id int64) *Stream {
+	c.mu.Lock()
+	defer c.leave(nil)
+	return c.streams[id]
+}
+
+// PeerStreams returns how many bidirectional streams the peer has been allowed to open since the connection began, over ones
+// included.
+func (c *Conn) PeerStreams() int64 {
+	c.mu.Lock()
+	defer c.leave(nil)
+	if c.core == nil || c.broken {
+		return 0
+	}
+	return c.core.PeerStreams()
+}

@@ -62,7 +62,7 @@ func ListenExit(addr string, c ExitConfig) (*Exit, error) {
 	if err != nil {
 		return nil, err
 	}
-	x.server = http3.Server{Handler: http.HandlerFunc(x.serve), MaxHeaderBytes: maxHeaderBytes, Logger: x.log}
+	x.server = http3.Server{Handler: http.HandlerFunc(x.serve), MaxHeaderBytes: maxHeaderBytes, Logger: x.log, ShareEqually: true}
 	x.upstream = platformTransport()
 	x.proxy = x.newProxy()
 	return x, nil

@@ -148,6 +148,9 @@ func (c *Conn) Readable(id int64) bool {
 	return c.life.err != nil || s == nil || s.recv.unread || s.recv.readable() || s.recv.state.terminal()
 }
 
+// PeerStreams returns how many bidirectional streams the peer was allowed to open, since the connection began.
+func (c *Conn) PeerStreams() int64 { return c.streams.remote[bidi].max }
+
 // Reset abandons a stream's sending part: bytes that did not arrive yet may never, but for those that SetBoundary promised.
 func (c *Conn) Reset(now instant.Time, id int64, code uint64) {
 	c.advance(now)

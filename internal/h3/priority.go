@@ -12,35 +12,40 @@ var DefaultPriority = Priority{Urgency: 3}
 // ParsePriority reads the value of a Priority header field or of a PRIORITY_UPDATE frame: a Dictionary of structured
 // fields (RFC 9651, section 3.2). ok is false, and the default returned, when it is not one. "unknown priority parameters,
 // priority parameters with out-of-range values, or values of unexpected types MUST be ignored" (RFC 9218, section 4).
-func ParsePriority(value string) (p Priority, ok bool) {
-	p = DefaultPriority
+func ParsePriority(value string) (p Priority, ok bool) { return DefaultPriority.Merge(value) }
+
+// Merge reads the value of a response's Priority header field for a request whose priority is p. ok is false, and p returned, when
+// it is not a Dictionary. RFC 9218, section 8: "The absence of a priority parameter in an HTTP response indicates the server's
+// disinterest in changing the client-provided value."
+func (base Priority) Merge(value string) (p Priority, ok bool) {
+	p = base
 	s := scanner{trimSpaces(value)}
 	for s.in != "" {
 		key := s.key()
 		if key == "" {
-			return DefaultPriority, false
+			return base, false
 		}
 		member := "?1" // "u" alone is "u=?1"
 		if s.take('=') {
 			before := s.in
 			if !s.member() {
-				return DefaultPriority, false
+				return base, false
 			}
 			member = before[:len(before)-len(s.in)]
 		}
 		if !s.parameters() {
-			return DefaultPriority, false
+			return base, false
 		}
-		p.set(key, member)
+		p.set(key, member, base)
 		s.in = trimSpace(s.in)
 		if s.in == "" {
 			break
 		}
 		if !s.take(',') {
-			return DefaultPriority, false
+			return base, false
 		}
 		if s.in = trimSpace(s.in); s.in == "" { // a trailing comma
-			return DefaultPriority, false
+			return base, false
 		}
 	}
 	return p, true
@@ -48,15 +53,15 @@ func ParsePriority(value string) (p Priority, ok bool) {
 
 // set takes one member. A later member of the same key replaces an earlier one (RFC 9651, section 4.2.2), even where its
 // value is to be ignored.
-func (p *Priority) set(key, member string) {
+func (p *Priority) set(key, member string, base Priority) {
 	switch key {
 	case "u":
-		p.Urgency = DefaultPriority.Urgency
+		p.Urgency = base.Urgency
 		if len(member) == 1 && '0' <= member[0] && member[0] <= '7' {
 			p.Urgency = member[0] - '0'
 		}
 	case "i":
-		p.Incremental = member == "?1"
+		p.Incremental = member == "?1" || member != "?0" && base.Incremental
 	}
 }
 

@@ -54,6 +54,19 @@ func TestPriorityValues(t *testing.T) {
 	}
 }
 
+func TestAResponseChangesWhatItNames(t *testing.T) {
+	// The example of RFC 9218, section 8, and what is to be ignored.
+	base := Priority{5, true}
+	for value, want := range map[string]Priority{
+		"u=1": {1, true}, "i=?0": {5, false}, "u=2, i=?0": {2, false}, "": base, "u=9": base, "i=1": base, "i=a, u=0": {0, true}, "x": base,
+		"u=1, u=9": base, "u=": base, "u=1 i": base, "u=1,": base,
+	} {
+		if got, _ := base.Merge(value); got != want {
+			t.Errorf("%q: %v, want %v", value, got, want)
+		}
+	}
+}
+
 func TestPriorityWritesWhatItReads(t *testing.T) {
 	for u := range uint8(8) {
 		for _, i := range []bool{false, true} {
