@@ -116,7 +116,8 @@ const (
 	frameRoom = 9
 
 	// readBufferSize is how much of a stream is read ahead. Nearly every header
-	// section fits, and a browser's first flight of a request does.
+	// section fits, and a browser's first flight of a request does. Hit by
+	// TestAnAnnouncedHeaderCostsNothingUntilItComes.
 	readBufferSize = 2 << 10
 
 	// responseBufferSize is how much of a response is held back in the hope

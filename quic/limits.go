@@ -68,11 +68,12 @@ const (
 	patienceOfEscape = 5 * time.Second
 
 	// lookoutPause is how long a client that waits for something hears nothing before it looks whether its address still is good,
-	// and how often it looks: far below what users wait for, and above the round-trip times of nearly all paths.
+	// and how often it looks: far below what users wait for, and above the round-trip times of nearly all paths. TestWhoWaitsInSilenceAsksOnce.
 	lookoutPause = time.Second
 
 	// refusals is how many flights of a Dial have to be refused (ICMP port unreachable) before it fails with ErrRefused, about a
 	// second after the first. While other addresses are left one is enough: nothing is lost if it was not the truth.
+	// TestARefusedAddressMakesWayForTheNext.
 	refusals = 2
 
 	// attemptTimeout is how long Dial tries an address while others are left. The last one gets what the context and
@@ -81,10 +82,12 @@ const (
 
 	// receiveFloor is what every connection may promise its peer besides what it borrows from Config.ReceiveBudget, in bytes:
 	// 2.5 Mbit/s at 100 ms, some 20 datagrams in flight. loanStep is what is borrowed at least.
+	// TestScarcityShrinksTheLargest.
 	receiveFloor = 32 << 10
 	loanStep     = 32 << 10
 
 	// maxDefaultBudget is the default of Config.ReceiveBudget: 680 connections with the default window, 35 with the largest.
+	// TestTheDefaultBudgetFitsTheMemoryLimit.
 	maxDefaultBudget = 512 << 20
 
 	// newcomerShare: a new connection gets at most one part in so many of what is left for new ones.

@@ -9,10 +9,11 @@ import (
 // Every count and buffer that a peer can feed has its limit here, with the reason and the test that hits it.
 const (
 	// DefaultIDLen is the length of the connection IDs we choose where no IDGenerator does: long enough that nobody guesses
-	// one.
+	// one. TestWhatIsNotAPacketOfOursIsDropped.
 	DefaultIDLen = 8
 
 	// minDatagramSize is the size every QUIC path must carry (RFC 9000, section 14).
+	// TestNothingLargerThanQUICNeedsIsSentBeforeTheHandshakeIsConfirmed.
 	minDatagramSize = wire.MinInitialSize
 
 	// maxSegments is how many datagrams one Compose writes: the kernel's limit on segments of one GSO message.
@@ -98,6 +99,7 @@ const (
 )
 
 const (
+	// What a peer may send, and how long it may be silent, where Config does not say: the defaults that the shell documents.
 	defaultStreamWindow     = 512 << 10
 	defaultMaxStreamWindow  = 6 << 20
 	defaultConnWindow       = 768 << 10
@@ -107,10 +109,12 @@ const (
 	defaultIdleTimeout      = 30 * time.Second
 
 	// maxAckDelay is the longest we hold an acknowledgment back, and what we declare (RFC 9000, section 18.2).
+	// TestASinglePacketIsAcknowledgedWithinTheDelay.
 	maxAckDelay      = 25 * time.Millisecond
 	ackDelayExponent = 3
 
 	// minAckDelay is the shortest delay of acknowledgments that a peer may ask for: what timers resolve.
+	// TestImpossibleWishesClose.
 	minAckDelay = time.Millisecond
 
 	// ackThreshold is how many ack-eliciting packets may wait for one acknowledgment until the peer asks for something else
@@ -124,6 +128,6 @@ const (
 	keyUpdateEvery = 1 << 20
 
 	// pingEvery makes every so many acknowledgments ask for one themselves, so that old ranges can be forgotten
-	// (RFC 9000, section 13.2.4).
+	// (RFC 9000, section 13.2.4). TestAReceiverAsksForAnAcknowledgmentNowAndThen.
 	pingEvery = 32
 )

@@ -15,7 +15,8 @@ const (
 	// keys have a meaning. Hit by TestControlStreamLimits.
 	MaxPriorityUpdatePayload = 1024
 
-	// MaxControlFrame is what a reader of a control stream has to be able to hold: the largest frame with its header.
+	// MaxControlFrame is what a reader of a control stream has to be able to hold: the largest frame with its header. Hit by
+	// TestControlStreamLimits.
 	MaxControlFrame = MaxFrameHeader + MaxSettingsPayload
 
 	// MaxDatagramCapsule limits the payload of a DATAGRAM capsule that is worth keeping, in bytes: "if an incoming

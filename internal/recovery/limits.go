@@ -23,7 +23,8 @@ const maxPacketThreshold = 1024
 const maxWidened = 3
 
 // reorderPersist is how many congestion events without a spurious loss it takes until loss detection has forgotten that
-// packets were reordered. It is that of RACK (RFC 8985, section 6.2).
+// packets were reordered. It is that of RACK (RFC 8985, section 6.2). TestThresholdsReturnAfterManyRealCongestionEvents
+// reaches it.
 const reorderPersist = 16
 
 // maxLostRanges is how many ranges of lost packet numbers each space remembers in order to count spurious losses. A peer
