@@ -95,7 +95,7 @@ func NewServer(now instant.Time, config *Config, in Incoming) (*Conn, error) {
 }
 
 func newConn(now instant.Time, config *Config, p Path) *Conn {
-	c := &Conn{config: config.withDefaults(), now: now}
+	c := &Conn{config: config.withDefaults(), now: now, life: lifetime{numbersEnd: endOfNumbers}}
 	c.ids.resetKey, c.ids.length = c.config.ResetKey, idLen(config.IDs)
 	c.rand = rand.NewChaCha8(c.config.Seed)
 	c.peer = wire.DefaultTransportParams()

@@ -71,6 +71,8 @@ type lifetime struct {
 	heard    int  // datagrams received since we closed
 	answerAt int  // the next one is answered when so many were heard
 	room     int  // how many bytes may still be sent in answer
+
+	numbersEnd int64 // endOfNumbers
 }
 
 // Close ends the connection with an application's code and a reason phrase of at most 512 bytes.
@@ -283,7 +285,7 @@ func closeTrigger(err error) string {
 		return "handshake_timeout"
 	case ErrStatelessReset:
 		return "stateless_reset"
-	case ErrRefused:
+	case ErrRefused, errNumbersSpent:
 		return "error" // the schema has no word of its own for it
 	}
 	return "version_mismatch"

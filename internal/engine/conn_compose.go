@@ -18,6 +18,7 @@ func (c *Conn) Compose(now instant.Time, buf []byte) Transmit {
 		c.shake.replay = false
 		c.replayEarly(now)
 	}
+	c.stopIfNumbered(now)
 	c.stopIfWornOut(now)
 	switch c.life.state {
 	case lifeOpen:
@@ -237,8 +238,11 @@ func (h *handshakeState) appendTo(d *datagram) bool {
 	return true
 }
 
-// openPacket begins a packet of a space; false: there is no room for one.
+// openPacket begins a packet of a space; false: there is no room for one, or no number.
 func (c *Conn) openPacket(d *datagram, space wire.Space) bool {
+	if c.isSpent(space) {
+		return false
+	}
 	number := c.ledger.Next(space)
 	p := packetDraft{space: space, keys: c.spaces[space].write, number: number}
 	p.pnLen = wire.PacketNumberLen(number, c.ledger.LargestAcked(space))
