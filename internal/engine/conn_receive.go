@@ -258,7 +258,9 @@ func (c *Conn) receiveOpened(now instant.Time, d Datagram, p opened) {
 	if c.life.state != lifeOpen {
 		return
 	}
-	c.spaces[p.space].acks.receive(now, p.space, p.number, p.eliciting, d.ECN)
+	// RFC 9000, section 13.2.5: "endpoints SHOULD include buffering delays caused by unavailability of decryption keys, since
+	// these delays can be large and are likely to be non-repeating."
+	c.spaces[p.space].acks.receive(d.cameAt(now), p.space, p.number, p.eliciting, d.ECN)
 	c.idle.received(now)
 	if p.typ == wire.PacketHandshake && c.server {
 		// RFC 9001, section 4.9.1: "a server MUST discard Initial keys when it first successfully processes a Handshake
@@ -289,7 +291,7 @@ func (c *Conn) keepForLater(now instant.Time, d Datagram, b []byte, in incoming,
 		c.drop(now, in.typ.String(), "key_unavailable", len(b))
 		return
 	}
-	c.shake.early = append(c.shake.early, Datagram{Payload: bytes.Clone(b), Path: d.Path, ECN: d.ECN})
+	c.shake.early = append(c.shake.early, Datagram{Payload: bytes.Clone(b), Path: d.Path, ECN: d.ECN, came: d.cameAt(now)})
 }
 
 // replayEarly takes the kept packets again after new keys have come.

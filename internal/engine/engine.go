@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/godwit-net/godwit/congestion"
+	"github.com/godwit-net/godwit/internal/instant"
 	"github.com/godwit-net/godwit/internal/seal"
 	"github.com/godwit-net/godwit/qlog"
 )
@@ -18,6 +19,16 @@ type Datagram struct {
 	Payload []byte
 	Path    Path
 	ECN     uint8 // the two ECN bits of the IP header
+
+	came instant.Time // when it came, if it had to wait for its keys
+}
+
+// cameAt returns when a datagram came that is taken now.
+func (d *Datagram) cameAt(now instant.Time) instant.Time {
+	if d.came.IsNever() {
+		return now
+	}
+	return d.came
 }
 
 // Transmit describes datagrams that Compose wrote to the front of the caller's buffer.

@@ -358,3 +358,23 @@ func TestAKeptPacketIsNotAcknowledgedTwice(t *testing.T) {
 		t.Errorf("received are %v", seen)
 	}
 }
+
+func TestTheWaitForKeysIsAckDelay(t *testing.T) {
+	// Rules: 9000:13.2.5/2
+	const wait = 200 * time.Millisecond
+	x := newExchange(t, false)
+	x.receiveDatagram(x.early(streamFrame(3, 0, "a", false)))
+	x.now = x.now.Add(wait)
+	x.playHandshake()
+	for _, f := range x.queue {
+		if f.space != wire.AppSpace || !strings.HasPrefix(f.text, "ack") {
+			continue
+		}
+		a, _, _ := wire.ConsumeAck(f.raw, nil)
+		if got := time.Duration(a.Delay<<x.learned.AckDelayExponent) * time.Microsecond; a.Largest != 0 || got > wait || got < wait-8*time.Microsecond {
+			t.Errorf("a packet that came %v ago is acknowledged with %s and a delay of %v", wait, f.text, got)
+		}
+		return
+	}
+	t.Error("no acknowledgment was sent")
+}
