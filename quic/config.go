@@ -72,7 +72,7 @@ type Config struct {
 
 	// QLog, when set, is called once for every connection and returns where its qlog (JSON-SEQ) goes, or nil for none.
 	// Writes come from the goroutines that drive the connection, never under its lock; the writer is closed when the
-	// connection has ended. A writer that fails is dropped, with one line in the log.
+	// connection has ended. A writer that fails or panics is dropped, with one line in the log.
 	QLog func(QLogInfo) io.WriteCloser
 
 	Protocol

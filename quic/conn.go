@@ -84,6 +84,7 @@ type clockwork struct {
 	timer     *time.Timer
 	armed     instant.Time // when the timer fires; 0: it is not set
 	broken    bool         // the core panicked: it is not called any more
+	report    []any        // what leave has to log: a panic
 	gone      bool         // drained or broken: the endpoint has forgotten it
 }
 

@@ -138,6 +138,7 @@ func (c *Conn) end(err error) {
 		return
 	}
 	c.err = err
+	c.blame(err)
 	if c.handshook {
 		c.ep.count.closed.Add(1)
 	} else {

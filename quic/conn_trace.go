@@ -1,7 +1,9 @@
 package quic
 
 import (
+	"fmt"
 	"io"
+	"runtime/debug"
 	"sync"
 
 	"github.com/godwit-net/godwit/qlog"
@@ -43,15 +45,37 @@ func (t *traceFile) drain(c *Conn) {
 	c.mu.Lock()
 	records, last := t.events.Take(), c.gone
 	c.mu.Unlock()
-	var err error
+	w, failed := t.w, false
 	if len(records) > 0 {
-		_, err = t.w.Write(records)
+		failed = !c.callWriter(func() error { _, err := w.Write(records); return err })
 	}
-	if err != nil {
-		c.ep.conf.Logger.Warn("quic: a qlog cannot be written and ends here", "error", err)
+	if !failed && !last {
+		return
 	}
-	if err != nil || last {
-		_ = t.w.Close()
-		t.w = nil
+	t.w = nil
+	c.callWriter(func() error {
+		if err := w.Close(); last && !failed {
+			return err
+		}
+		return nil // the writer has failed already
+	})
+}
+
+// callWriter calls the writer of a qlog. One that fails, or panics, costs the qlog and not the connection: false.
+func (c *Conn) callWriter(f func() error) (ok bool) {
+	log := c.ep.conf.Logger
+	defer func() {
+		if r := recover(); r != nil {
+			log.Error("quic: a qlog's writer panicked, and the qlog ends here", "panic", fmt.Sprint(r), "remote", c.remote().String(),
+				"stack", string(debug.Stack()))
+			c.ep.count.qlogsFailed.Add(1)
+			ok = false
+		}
+	}()
+	if err := f(); err != nil {
+		log.Warn("quic: a qlog cannot be written and ends here", "error", err)
+		c.ep.count.qlogsFailed.Add(1)
+		return false
 	}
+	return true
 }

@@ -36,5 +36,8 @@
 // # When something breaks
 //
 // A peer's fault ends its connection with a [TransportError]. A panic in the code that drives a connection, which is a
-// bug, ends that connection, is logged with its stack and counted in [EndpointStats]; all others go on.
+// bug, ends that connection, is logged with its stack and counted in [EndpointStats]; all others go on. The same holds for what an
+// application supplies to a connection: callbacks of a tls.Config, controllers, a ConnIDGenerator, a StrikeRegister. A qlog whose
+// writer panics ends, and its connection goes on. Not contained is a panic in a goroutine that is the application's own, such as the
+// function given to [Conn.HandleStreams], and in what crypto/tls calls through an interface: a private key, a KeyLogWriter.
 package quic

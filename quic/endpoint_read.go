@@ -2,7 +2,6 @@ package quic
 
 import (
 	"errors"
-	"math/rand/v2"
 	"net"
 
 	"github.com/godwit-net/godwit/internal/engine"
@@ -198,7 +197,7 @@ func (e *Endpoint) stranger(now instant.Time, in *intake, d engine.Datagram, out
 	if !out.room() {
 		e.send(out)
 	}
-	v := e.acceptor.Receive(now, d, out.space(), rand.Uint64())
+	v := e.judge(now, d, out.space())
 	switch v.Kind {
 	case engine.Accept:
 		if reason := e.begin(now, v.Incoming, d); reason != "" {

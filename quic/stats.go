@@ -58,7 +58,8 @@ type EndpointStats struct {
 	Refused          int64 // connections closed with CONNECTION_REFUSED
 	HandshakesFailed int64 // connections that ended before their handshake was done
 	Closed           int64 // connections that ended after it
-	Panicked         int64 // connections closed because the code that drives them panicked
+	Panicked         int64 // connections closed because the code that drives them, or a callback of theirs, panicked
+	QLogsFailed      int64 // qlogs that ended because their writer failed or panicked
 	Open             int64 // connections at this moment, handshaking ones among them
 
 	// EarlyAccepted and EarlyRejected are connections, of servers and of clients, whose 0-RTT was taken or was not. EarlyReplayed are
@@ -80,6 +81,7 @@ const (
 	dropHalfOpen  dropReason = "half_open_limit" // maxHalfOpen
 	dropInbox     dropReason = "inbox_full"      // maxInbox
 	dropFlood     dropReason = "reply_limit"     // maxReplies
+	dropPanicked  dropReason = "panicked"        // a bug, in a ConnIDGenerator perhaps
 )
 
 // counters is what EndpointStats is made from. They are always on.
@@ -87,7 +89,7 @@ type counters struct {
 	datagramsIn, datagramsOut, bytesIn, bytesOut, messages         atomic.Int64
 	accepted, dialled, refused, handshakesFailed, closed, panicked atomic.Int64
 
-	earlyAccepted, earlyRejected, earlyReplayed atomic.Int64
+	earlyAccepted, earlyRejected, earlyReplayed, qlogsFailed atomic.Int64
 
 	mu        sync.Mutex // a leaf: nothing is taken under it
 	datagrams DatagramStats
@@ -128,6 +130,7 @@ func (e *Endpoint) Stats() EndpointStats {
 		HandshakesFailed: n.handshakesFailed.Load(),
 		Closed:           n.closed.Load(),
 		Panicked:         n.panicked.Load(),
+		QLogsFailed:      n.qlogsFailed.Load(),
 		Dropped:          make(map[string]int64),
 		EarlyAccepted:    n.earlyAccepted.Load(),
 		EarlyRejected:    n.earlyRejected.Load(),

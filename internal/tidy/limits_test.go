@@ -26,6 +26,7 @@ var untested = map[string]bool{
 	"http3.maxHeldAcks":           true,
 	"http3.replyDelay":            true,
 	"http3.maxUnsentInstructions": true,
+	"http3.maxUnsaid":             true,
 	"http3.maxKeptInstructions":   true,
 	"http3.maxTooEarly":           true,
 	"http3.frameRoom":             true,
