@@ -30,7 +30,8 @@ func (c *Conn) Receiving() Receiving {
 }
 
 // SetReceiveCeiling bounds what the peer is promised from now on, in bytes as Receiving.Promised counts them; 0: no bound but
-// Config.MaxConnWindow. A ceiling that rises is told to the peer at once, when it is worth a frame.
+// Config.MaxConnWindow. A window with a ceiling moves here and nowhere else, when it is worth a frame: by what was read since the
+// last ceiling was set, that one would promise too much. So one has to be set after every Read.
 func (c *Conn) SetReceiveCeiling(n int64) {
 	w := &c.flow.window
 	w.ceiling = n

@@ -42,12 +42,15 @@ func TestCeilingHoldsBackNewCreditOnly(t *testing.T) {
 	read(30_000)
 	want("what is read is not promised anew", Receiving{Buffered: 10_000, Promised: 20_000})
 	read(10_000)
-	want("but up to the ceiling", Receiving{Promised: 20_000})
+	want("nor by reading what was within the ceiling", Receiving{Promised: 10_000})
+	x.conn.SetReceiveCeiling(20_000)
+	want("but by the next ceiling", Receiving{Promised: 20_000})
 	send(40_000, 20_000)
 	if x.conn.Err() != nil {
 		t.Fatal(x.conn.Err())
 	}
 	read(20_000)
+	x.conn.SetReceiveCeiling(20_000)
 	want("so it goes on", Receiving{Promised: 20_000})
 
 	x.drain()

@@ -135,5 +135,5 @@ func (w *recvWindow) consumed(now instant.Time, n int64, rtt int64) bool {
 		}
 		w.epoch, w.epochFrom = now, n
 	}
-	return w.renew(n)
+	return w.ceiling == 0 && w.renew(n)
 }
