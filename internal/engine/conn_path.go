@@ -27,8 +27,9 @@ type pathState struct {
 
 	answers answerQueue
 
-	ahead ahead     // a server
-	move  migration // a client
+	ahead   ahead     // a server
+	settled bool      // a server that has gone to its preferred address
+	move    migration // a client
 
 	tokens tokenState // the client's address is proved before it comes again
 }
@@ -39,6 +40,8 @@ type ahead struct {
 	path      Path
 	check     validation
 	validated bool
+	wanted    bool // it leads to the preferred address, and the client has come there (conn_preferred.go)
+	room      int  // bytes that may be sent to it, as the client's address may be another
 }
 
 // samePath reports whether two pairs of addresses are one path. Where the system does not tell the local address, or no port
@@ -81,6 +84,9 @@ func (p *pathState) knows(remote netip.AddrPort) bool {
 
 // credit counts a datagram that came, whatever is in it.
 func (p *pathState) credit(c *Conn, now instant.Time, from Path, size int) {
+	if samePath(from, p.ahead.path) {
+		p.ahead.room += 3 * size
+	}
 	if p.validated || from.Remote != p.Remote {
 		return
 	}
@@ -111,10 +117,7 @@ func (p *pathState) handleResponse(c *Conn, now instant.Time, data [8]byte) {
 		c.retireIDs()
 		return
 	}
-	if ok, full := p.ahead.check.answered(data); ok && full {
-		p.ahead.check.end()
-		p.ahead.validated = true
-	}
+	p.ahead.handleResponse(c, now, data)
 	p.move.handleResponse(c, now, data)
 }
 
@@ -132,11 +135,13 @@ func (p *pathState) follow(c *Conn, now instant.Time, to Path, size int) {
 		}
 		return
 	}
-	if !c.server || !c.shake.confirmed {
+	if !c.server || !c.shake.confirmed || p.isLeft(c, to) || p.awaits(c, now, to, size) {
 		return
 	}
+	settles := c.prefers(to.Local) && !c.prefers(p.Local)
+	p.settled = p.settled || settles
 	if p.validated {
-		p.previous, p.recall = p.Path, true
+		p.previous, p.recall = p.Path, !settles // what came from there would be dropped
 	}
 	if samePath(to, p.previous) && !p.validated {
 		p.revert(c, now) // it is back where it was
@@ -181,7 +186,9 @@ func (p *pathState) moveTo(c *Conn, now instant.Time, to Path) {
 }
 
 // due returns when expire wants to be called.
-func (p *pathState) due() instant.Time { return instant.Earliest(p.check.due(), p.move.check.due()) }
+func (p *pathState) due() instant.Time {
+	return instant.Earliest(instant.Earliest(p.check.due(), p.move.check.due()), p.ahead.due())
+}
 
 // expire gives up a path that does not answer. One that carried a small challenge and does not carry a large one is not
 // given up: there may be no other.
@@ -194,6 +201,7 @@ func (p *pathState) expire(c *Conn, now instant.Time) {
 		}
 	}
 	p.move.expire(c, now)
+	p.ahead.expire(c, now)
 }
 
 // revert returns to the last path that was proved (RFC 9000, section 9.3.2).
@@ -208,11 +216,14 @@ func (p *pathState) revert(c *Conn, now instant.Time) {
 // composeProbe writes what goes another way than everything else: an answer to a probe, a challenge.
 func (p *pathState) composeProbe(c *Conn, now instant.Time, buf []byte) (Transmit, bool) {
 	to, room, answers := p.answers.elsewhere(p.Path)
-	if !answers && !p.move.check.state.isUnsent() || c.spaces[wire.AppSpace].write == nil {
+	switch {
+	case c.spaces[wire.AppSpace].write == nil:
 		return Transmit{}, false
-	}
-	if !answers {
+	case answers:
+	case p.move.check.state.isUnsent():
 		return p.move.compose(c, now, buf)
+	default:
+		return p.ahead.compose(c, now, buf)
 	}
 	d := &c.draft
 	// RFC 9000, section 8.2.2: "an endpoint MUST NOT expand the datagram containing the PATH_RESPONSE if the resulting data
@@ -224,15 +235,19 @@ func (p *pathState) composeProbe(c *Conn, now instant.Time, buf []byte) (Transmi
 		return Transmit{}, false
 	}
 	if c.server && c.shake.confirmed && !samePath(to, p.previous) {
-		if !samePath(to, p.ahead.path) {
-			p.ahead = ahead{path: to}
+		if !samePath(to, p.ahead.path) && !p.ahead.wanted {
+			p.ahead = ahead{path: to, room: room}
 			c.retireIDs()
 		}
-		if !p.ahead.validated {
+		if samePath(to, p.ahead.path) && !p.ahead.validated {
 			p.ahead.check.appendTo(c, now, d)
 		}
 	}
-	return c.finishProbe(now, d, to), true
+	t := c.finishProbe(now, d, to)
+	if samePath(to, p.ahead.path) {
+		p.ahead.room -= t.Size
+	}
+	return t, true
 }
 
 // composeRecall writes a challenge to the path that the connection has left. A peer that is still there answers with more

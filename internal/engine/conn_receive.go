@@ -180,6 +180,10 @@ func (c *Conn) receiveProtected(now instant.Time, d Datagram, b []byte, in incom
 		c.drop(now, in.typ.String(), "duplicate", len(b))
 		return
 	}
+	if c.path.isLeft(c, d.Path) && number > s.acks.largest {
+		c.drop(now, in.typ.String(), "unknown_address", len(b))
+		return
+	}
 	if fault := reservedBits(b[0], in.typ); fault != nil {
 		c.fail(now, fault)
 		return

@@ -32,6 +32,13 @@ func (v *validation) begin(now instant.Time, pto time.Duration) {
 	v.state.set()
 }
 
+// resume is begin for a path that challenges went to before: their answers still count.
+func (v *validation) resume(now instant.Time, pto time.Duration) {
+	sent, count := v.sent, v.count
+	v.begin(now, pto)
+	v.sent, v.count = sent, count
+}
+
 // untriedPTO is the probe timeout of a path of which nothing is known.
 const untriedPTO = 3*333*time.Millisecond + maxAckDelay
 
