@@ -63,6 +63,12 @@ func (e *Endpoint) judge(now instant.Time, d engine.Datagram, reply []byte) (v e
 // breakDown ends a connection whose core cannot be trusted any more. The peer is not told: that would take the core.
 func (c *Conn) breakDown() {
 	c.broken, c.sending = true, false
+	if c.core != nil {
+		func() {
+			defer func() { _ = recover() }() // of a core that is broken anything can be
+			c.core.Abandon()
+		}()
+	}
 	c.ep.count.panicked.Add(1)
 	c.end(&engine.TransportError{Code: wire.InternalError, Reason: "a bug in this endpoint; its log has the stack"})
 	c.forget()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"io"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -106,6 +107,7 @@ func TestWhatAnApplicationSuppliesMayPanic(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			base := runtime.NumGoroutine()
 			var f fuse
 			var log syncBuffer
 			conf, tlsConf := new(Config), serverTLS()
@@ -152,6 +154,8 @@ func TestWhatAnApplicationSuppliesMayPanic(t *testing.T) {
 				!strings.Contains(text, "the fuse has burnt down") || !strings.Contains(text, "stack=") || !strings.Contains(text, "contain_test.go") {
 				t.Errorf("the log says: %s", text)
 			}
+			e.Close()
+			eventually(t, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= base })
 			if s := e.Stats(); count(s) != 1 || c.want != nil && s.Panicked != 0 {
 				t.Errorf("%+v", s)
 			}

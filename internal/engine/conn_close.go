@@ -156,6 +156,10 @@ func (c *Conn) over(now instant.Time, err error, until instant.Time) {
 	c.shake.tls.Close()
 }
 
+// Abandon ends the goroutine that crypto/tls keeps while a handshake is under way. It is for a connection whose core has panicked,
+// of which nothing else is called any more.
+func (c *Conn) Abandon() { c.shake.tls.Close() }
+
 // end lets go of all streams. When it was the peer who closed, what had arrived before stays to be read: its last words may
 // have been a response, and its close the next packet.
 func (set *streamSet) end(pool *chunkPool, keepReceived bool) {
