@@ -72,6 +72,7 @@ var runnerTests = []*runnerTest{
 		name: "transfer", letter: "DC", about: "2, 3 and 5 MiB at once",
 		fetch:  [][]int64{{2 * MiB, 3 * MiB, 5 * MiB}},
 		checks: []check{wantHandshakes(1), wantVersion1},
+		slow:   true,
 	},
 	{
 		name: "longrtt", letter: "LR", about: "a round trip of 1.5 s",
