@@ -35,7 +35,7 @@ peers: ## install the real peers that interop wants (root, Debian)
 	./interop/install.sh
 
 interop: ## real clients and servers against ours, and the quick half of the matrix
-	cd interop && $(GO) test -count=1 -parallel 6 ./...
+	cd interop && $(GO) test -count=1 -parallel 6 -timeout 25m ./...
 
 MATRIX = GODWIT_MATRIX_RESULTS=$(CURDIR)/docs/interop.jsonl GODWIT_MATRIX_TABLE=$(CURDIR)/docs/interop.md
 interop-matrix: ## docs/interop.md, from a full run of the matrix; PEER=name runs one column again

@@ -18,6 +18,7 @@ type runnerTest struct {
 	wants        wants
 	checks       []check
 	slow         bool          // not in the quick half
+	brief        bool          // in the quick half with slow peers too
 	limit        time.Duration // 0: a minute
 }
 
@@ -65,6 +66,7 @@ const kB = 1 << 10
 var runnerTests = []*runnerTest{
 	{
 		name: "handshake", letter: "H", about: "one connection, 1 KiB",
+		brief:  true,
 		fetch:  [][]int64{{1 * kB}},
 		checks: []check{wantHandshakes(1), wantVersion1, wantNoRetry},
 	},
@@ -93,24 +95,28 @@ var runnerTests = []*runnerTest{
 	},
 	{
 		name: "retry", letter: "S", about: "the server sends Retry",
+		brief:  true,
 		fetch:  [][]int64{{10 * kB}},
 		wants:  wants{retry: true},
 		checks: []check{wantHandshakes(1), wantVersion1, wantRetry},
 	},
 	{
 		name: "resumption", letter: "R", about: "the second of two connections needs no certificate",
+		brief:  true,
 		fetch:  [][]int64{{5 * kB}, {10 * kB}},
 		wants:  wants{resume: true},
 		checks: []check{wantHandshakes(2), wantVersion1, wantResumption},
 	},
 	{
 		name: "zerortt", letter: "Z", about: "40 requests in 0-RTT",
+		brief: true,
 		fetch: [][]int64{{32}, manyOf(39, 32)}, longNames: true,
 		wants:  wants{resume: true, early: true},
 		checks: []check{wantHandshakes(2), wantVersion1, wantEarlyRequests},
 	},
 	{
 		name: "http3", letter: "3", about: "5, 10 and 500 KiB at once",
+		brief:  true,
 		fetch:  [][]int64{{5 * kB, 10 * kB, 500 * kB}},
 		checks: []check{wantHandshakes(1), wantVersion1},
 	},

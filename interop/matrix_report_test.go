@@ -143,7 +143,8 @@ const matrixPreface = `# Interop matrix
 
 Every test of the public interop runner (github.com/quic-interop/quic-interop-runner at 1d6f655), Godwit in one role and a peer
 in the other. ` + "`make interop-matrix`" + ` writes this file, and [interop.jsonl](interop.jsonl) with a line for each cell: the results of real
-runs. ` + "`make interop-matrix PEER=nginx`" + ` runs one column again. Continuous integration runs the quick half, all but the tests marked slow.
+runs. ` + "`make interop-matrix PEER=nginx`" + ` runs one column again. Continuous integration runs the quick half: all but the tests marked slow,
+and with aioquic and Chromium only a few.
 
 Between the two ends is the link emulator (internal/link) with the runner's scenario: 15 ms each way, 10 Mbit/s, a queue of 25
 packets, unless the test says otherwise. HTTP/3 takes the place of HTTP/0.9. Whether a cell passes is decided by what was sent: the files, byte

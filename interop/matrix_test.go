@@ -17,7 +17,8 @@ import (
 // The matrix: every test of the public interop runner with every peer, Godwit in one role and the peer in the other, through
 // the link emulator. Whether a cell passes is decided by what was sent, as the runner does it, and not by exit codes.
 //
-// GODWIT_MATRIX chooses: "quick" (the default) leaves out the tests that are slow, "full" leaves out none.
+// GODWIT_MATRIX chooses: "quick" (the default) leaves out the tests that are slow, and with peers that are slow all that are not
+// brief; "full" leaves out none.
 func TestMatrix(t *testing.T) {
 	need(t, tshark)
 	full := os.Getenv("GODWIT_MATRIX") == "full"
@@ -28,7 +29,7 @@ func TestMatrix(t *testing.T) {
 				need(t, p.programs...)
 				for _, role := range []role{asServer, asClient} {
 					for _, test := range runnerTests {
-						if test.slow && !full || !p.has(role) {
+						if !p.has(role) || !full && (test.slow || p.slow && !test.brief) {
 							continue
 						}
 						t.Run(string(role)+"/"+test.name, func(t *testing.T) {
