@@ -29,6 +29,7 @@ var quichePeer = &matrixPeer{
 		"v2":       "quiche speaks version 1 alone",
 	},
 	faultServing: map[string]string{
+		"resumption":          "the package's server does not take every ticket that it issued (our ClientHello offers one; the cause is not known)",
 		"rebind-port":         quichePaths,
 		"rebind-addr":         quichePaths,
 		"connectionmigration": "the package's server does not answer probes from another address",
