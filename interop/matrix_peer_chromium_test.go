@@ -35,9 +35,14 @@ var chromiumPeer = &matrixPeer{
 		"ecn":                 "Chromium does not mark its packets",
 	},
 	faultAsking: map[string]string{
+		"handshake":          chromiumTwice,
+		"retry":              chromiumTwice,
+		"http3":              chromiumTwice,
 		"amplificationlimit": "Chromium gives up after 4 s without an answer, before its seventh datagram; the packets 2 to 7 of the next attempt are lost again",
 	},
 }
+
+const chromiumTwice = "now and then Chromium opens a second connection for a page, where the runner counts handshakes"
 
 // chromiumPage fetches lists of files, one list after the other and up to a hundred files of a list at once, and hands them to the
 // test by HTTP/1.1. What fails is asked for again. (Of many more at once Chromium sends a STREAMS_BLOCKED frame for each, and closes
