@@ -22,6 +22,9 @@ race: ## the same under the race detector
 sim: ## random worlds from seeds; SEED=n replays one
 	GODWIT_SEED=$(SEED) $(GO) test -count=1 ./internal/sim
 
+hostile: ## hostile clients against godwit serve; ADDR=ip:port attacks another server
+	GODWIT_HOSTILE_ADDR=$(ADDR) $(GO) test -count=1 -v ./internal/hostile
+
 fuzz: ## every fuzz target for FUZZTIME (default 10s) each
 	./internal/tidy/fuzz.sh $(or $(FUZZTIME),10s)
 
@@ -49,4 +52,4 @@ bench: ## Godwit and quic-go side by side
 build: ## bin/godwit, one static file
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/godwit ./cmd/godwit
 
-.PHONY: help check format vet test race sim fuzz conformance mutations peers interop interop-matrix bench build
+.PHONY: help check format vet test race sim hostile fuzz conformance mutations peers interop interop-matrix bench build

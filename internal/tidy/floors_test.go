@@ -42,7 +42,8 @@ var floors = map[string]int{
 	"altsvc":  7,
 	"doctor":  7,
 
-	"internal/sim": 8,
+	"internal/sim":     8,
+	"internal/hostile": 8,
 
 	"cmd": 9, // and every command below it
 }
