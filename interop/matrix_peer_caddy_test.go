@@ -26,20 +26,7 @@ func caddyServes(c *cell) error {
 	if c.wants.longChain {
 		key, cert = longKeyFile, longCertFile
 	}
-	text := strings.NewReplacer("DIR", c.dir.host, "CERT", ca.host+"/"+cert, "KEY", ca.host+"/"+key, "HOST", host, "PORT", port).Replace(`
-{
-	admin off
-	auto_https off
-	default_sni localhost
-	persist_config off
-	log {
-		level ERROR
-	}
-	servers {
-		protocols h1 h2 h3
-	}
-}
-https://:PORT {
+	text := strings.NewReplacer("DIR", c.dir.host, "CERT", ca.host+"/"+cert, "KEY", ca.host+"/"+key, "HOST", host, "PORT", port).Replace(caddyOptions + `https://:PORT {
 	bind HOST
 	tls CERT KEY
 	root * DIR/docs

@@ -27,7 +27,9 @@ var denoPeer = &matrixPeer{
 		"connectionmigration": "quinn answers what comes to its preferred address from the address that the connection began with",
 	},
 	faultAsking: map[string]string{
-		"zerortt": "on a busy machine its JavaScript opens the streams so slowly that the handshake is done before all requests are sent",
+		"rebind-port": quinnAnswers,
+		"rebind-addr": quinnAnswers,
+		"zerortt":     "on a busy machine its JavaScript opens the streams so slowly that the handshake is done before all requests are sent",
 	},
 	cannotAsk: map[string]string{
 		"chacha20":            "Deno cannot be told which cipher suites to offer",
@@ -37,6 +39,9 @@ var denoPeer = &matrixPeer{
 		"amplificationlimit":  "the chain of nine certificates is longer than webpki follows (MaximumPathDepthExceeded)",
 	},
 }
+
+const quinnAnswers = "quinn keeps one answer for each address that is challenged: of two challenges that come together it answers one (RFC 9000, " +
+	"section 8.2.2, wants both answered)"
 
 // denoRuns is a command line with its options as JSON.
 func denoRuns(verb string, options map[string]any) ([]string, error) {

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -112,12 +113,20 @@ func runCell(t *testing.T, p *matrixPeer, r role, test *runnerTest, results *res
 		line.Result, line.Reason = "fail", known
 		t.Logf("fails as it is known to: %v", err)
 	case err != nil:
-		line.Result, line.Reason = "fail", err.Error()
+		line.Result, line.Reason = "fail", plain(err.Error())
 		t.Error(err)
 		c.keep()
 	}
 	results.write(t, line)
 }
+
+// plain takes colours out of what a peer says, and where this tree lies.
+func plain(text string) string {
+	here, _ := os.Getwd()
+	return strings.ReplaceAll(colour.ReplaceAllString(text, ""), filepath.Dir(here)+"/", "")
+}
+
+var colour = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
 // play starts the server, the link, and the client, and returns when the client has what it wanted.
 func (c *cell) play() error {

@@ -136,13 +136,8 @@ http {
 	return running(t, s, nginx.command("-c", dir.peer+"/nginx.conf", "-e", "stderr"))
 }
 
-func startCaddy(t *testing.T) *server {
-	dir, docs := newShare(t), documents(t)
-	o, to := startOrigin(t)
-	s := &server{site: newSite(freePort(t)), hello: "/hello", large: blobPath(large), size: large, sum: "/origin/sum"}
-	s.origin = o
-	dir.write(t, "Caddyfile", strings.NewReplacer("DOCS", docs.host, "CA", ca.host, "PORT", s.port, "TO", to).Replace(`
-{
+// caddyOptions begins a Caddyfile.
+const caddyOptions = `{
 	admin off
 	auto_https off
 	default_sni localhost
@@ -154,7 +149,14 @@ func startCaddy(t *testing.T) *server {
 		protocols h1 h2 h3
 	}
 }
-https://:PORT {
+`
+
+func startCaddy(t *testing.T) *server {
+	dir, docs := newShare(t), documents(t)
+	o, to := startOrigin(t)
+	s := &server{site: newSite(freePort(t)), hello: "/hello", large: blobPath(large), size: large, sum: "/origin/sum"}
+	s.origin = o
+	dir.write(t, "Caddyfile", strings.NewReplacer("DOCS", docs.host, "CA", ca.host, "PORT", s.port, "TO", to).Replace(caddyOptions+`https://:PORT {
 	bind 127.0.0.1
 	tls CA/cert.pem CA/key.pem
 	handle_path /origin/* {
