@@ -67,6 +67,7 @@ type member struct {
 	live        bool // counted in Endpoint.live
 	escaping    bool // a goroutine moves it away from a socket that does not send
 	inbox       []parcel
+	crowd       netip.Prefix     // where the client's handshake came from
 	first       *engine.Incoming // what the connection is made from; nil for a client, and once it is made
 	ids         []wire.ConnID
 	tokens      [][16]byte

@@ -37,7 +37,7 @@ func (c *Conn) look() {
 	if path, silent := c.ask(); silent && c.ep.own && !isUp(path.Local.Addr()) {
 		ctx, cancel := context.WithTimeout(context.Background(), lookoutPause)
 		defer cancel()
-		if other, err := route(ctx, path.Remote); err == nil && other != path.Local.Addr() {
+		if other, err := route(ctx, netip.IPv6Unspecified(), path.Remote); err == nil && other != path.Local.Addr() {
 			c.ep.stranded(c.ep.socketOf(path.Local))
 		}
 	}

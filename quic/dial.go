@@ -201,7 +201,7 @@ func (e *Endpoint) attempt(ctx context.Context, to destination, tlsConf *tls.Con
 		}
 		return d
 	}
-	local, err := route(ctx, remote)
+	local, err := route(ctx, e.sock.LocalAddr().Addr(), remote)
 	if ctx.Err() != nil {
 		err = context.Cause(ctx) // package net does not tell it
 	}
@@ -249,10 +249,14 @@ func (c *Conn) connect(ctx context.Context, tlsConf *tls.Config, conf *Config, a
 	return c.err
 }
 
-// route asks the system which of our addresses it would reach remote from. Nothing is sent. A host without a route says
-// so here, at once, instead of keeping the caller waiting for an answer to datagrams that never left.
-func route(ctx context.Context, remote netip.AddrPort) (netip.Addr, error) {
+// route asks the system which of our addresses it would reach remote from: bound itself, unless it is unspecified. Nothing is
+// sent. A host without a route says so here, at once, instead of keeping the caller waiting for an answer to datagrams that never
+// left.
+func route(ctx context.Context, bound netip.Addr, remote netip.AddrPort) (netip.Addr, error) {
 	var d net.Dialer
+	if !bound.IsUnspecified() {
+		d.LocalAddr = net.UDPAddrFromAddrPort(netip.AddrPortFrom(bound, 0))
+	}
 	conn, err := d.DialContext(ctx, "udp", remote.String())
 	if err != nil {
 		return netip.Addr{}, err

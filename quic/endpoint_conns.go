@@ -25,7 +25,7 @@ func (e *Endpoint) addLocked(c *Conn) bool {
 	if c.client {
 		e.watch(c)
 	} else {
-		e.halfOpen++
+		e.open(c, 1)
 	}
 	return true
 }
@@ -85,7 +85,7 @@ func (e *Endpoint) admitLocked(c *Conn) {
 	if c.client {
 		e.unwatch(c)
 	} else {
-		e.halfOpen--
+		e.open(c, -1)
 	}
 	if !c.queued {
 		c.handshaking = false

@@ -1,6 +1,7 @@
 package quic
 
 import (
+	"net/netip"
 	"runtime"
 
 	"github.com/godwit-net/godwit/internal/engine"
@@ -16,9 +17,10 @@ type parcel = engine.Datagram
 
 // handshakes is what an endpoint knows of those under way.
 type handshakes struct {
-	halfOpen int                // those that peers have begun
-	dials    map[*Conn]struct{} // those that we have
-	jobs     []*Conn            // what waits for a worker, each once
+	halfOpen int                  // those that peers have begun
+	crowds   map[netip.Prefix]int // the same, by where they come from; made with the first
+	dials    map[*Conn]struct{}   // those that we have
+	jobs     []*Conn              // what waits for a worker, each once
 	workers  int
 }
 
@@ -32,8 +34,10 @@ func (e *Endpoint) begin(now instant.Time, in engine.Incoming, d engine.Datagram
 		return dropShutdown
 	case e.halfOpen >= maxHalfOpen:
 		return dropHalfOpen
+	case e.halfOpen >= maxHalfOpen/2 && e.crowds[crowdOf(d.Path.Remote)] >= maxCrowd:
+		return dropCrowd
 	}
-	c := &Conn{ep: e, began: now, path: d.Path, member: member{first: &in}}
+	c := &Conn{ep: e, began: now, path: d.Path, member: member{first: &in, crowd: crowdOf(d.Path.Remote)}}
 	if !e.addLocked(c) {
 		return dropShutdown
 	}
@@ -41,6 +45,27 @@ func (e *Endpoint) begin(now instant.Time, in engine.Incoming, d engine.Datagram
 	c.ids = append(c.ids, in.DstID)
 	e.post(c, d)
 	return ""
+}
+
+// crowdOf returns what one client can have all addresses of: one of IPv4, 64 bits of IPv6.
+func crowdOf(a netip.AddrPort) netip.Prefix {
+	bits := 32
+	if a.Addr().Is6() {
+		bits = 64
+	}
+	p, _ := a.Addr().Prefix(bits) // which drops the zone
+	return p
+}
+
+// open counts a handshake that a peer has begun, n 1, or that is over, n -1. mu is held.
+func (e *Endpoint) open(c *Conn, n int) {
+	e.halfOpen += n
+	if e.crowds == nil {
+		e.crowds = make(map[netip.Prefix]int)
+	}
+	if e.crowds[c.crowd] += n; e.crowds[c.crowd] == 0 {
+		delete(e.crowds, c.crowd)
+	}
 }
 
 // post copies a datagram into the inbox of a connection in its handshake and sees to it that a worker comes. mu is held.

@@ -38,7 +38,7 @@ func (e *Endpoint) bind(ctx context.Context, local, remote netip.AddrPort) (*soc
 	from := local.Addr()
 	if from.IsUnspecified() {
 		var err error
-		if from, err = route(ctx, remote); err != nil {
+		if from, err = route(ctx, netip.IPv6Unspecified(), remote); err != nil {
 			return nil, engine.Path{}, err
 		}
 	}

@@ -76,6 +76,27 @@ func TestManyConnectionsShareTwoSockets(t *testing.T) {
 	}
 }
 
+func TestAnEndpointDialsFromTheAddressItIsBoundTo(t *testing.T) {
+	loopbackNet(t)
+	e := listen(t, nil)
+	bound, err := NewEndpoint(loopback2.String(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bound.Close()
+	c, err := bound.Dial(testContext(t), e.Addr().String(), clientTLS(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := e.Accept(testContext(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := s.RemoteAddr().(*net.UDPAddr).AddrPort(); got.Addr() != loopback2.Addr() || c.LocalAddr().String() != got.String() {
+		t.Errorf("from %v, which the client takes for %v", got, c.LocalAddr())
+	}
+}
+
 func TestIdleConnectionsOwnNoGoroutine(t *testing.T) {
 	const conns = 50
 	server := listen(t, nil)

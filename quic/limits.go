@@ -15,6 +15,11 @@ const (
 	// repeats a little later. TestHalfOpenConnectionsAreBounded.
 	maxHalfOpen = 1024
 
+	// maxCrowd is how many of these may come from one IPv4 address, or one 64-bit prefix of IPv6, once half of maxHalfOpen is in
+	// use: a client with an address of its own, which a Retry packet does not stop, keeps a hundred packets a second from shutting the
+	// others out. TestACrowdLeavesRoomForOthers.
+	maxCrowd = 64
+
 	// maxInbox is how many datagrams may wait for a connection whose handshake is being driven by a worker. A client's
 	// flight is two or three, a server's chain of certificates ten at most; what is dropped is sent again.
 	// TestInboxIsBounded.

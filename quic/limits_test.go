@@ -3,6 +3,7 @@ package quic
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -61,6 +62,59 @@ func TestHalfOpenConnectionsAreBounded(t *testing.T) {
 		defer e.mu.Unlock()
 		return e.halfOpen == 0
 	})
+}
+
+// TestACrowdLeavesRoomForOthers: half of the handshakes are under way, and one address has all it may have of them.
+func TestACrowdLeavesRoomForOthers(t *testing.T) {
+	loopbackNet(t)
+	e := listen(t, nil)
+	crowd := netip.MustParsePrefix("127.0.0.1/32")
+	e.mu.Lock()
+	e.halfOpen = maxHalfOpen / 2
+	e.crowds = map[netip.Prefix]int{crowd: maxCrowd}
+	e.mu.Unlock()
+	ctx, cancel := context.WithCancel(testContext(t))
+	go func() {
+		for e.Stats().Dropped[string(dropCrowd)] == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		cancel()
+	}()
+	if _, err := Dial(ctx, e.Addr().String(), clientTLS(), nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("one more of the crowd: %v", err)
+	}
+	other, err := NewEndpoint(loopback2.String(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	c, err := other.Dial(testContext(t), e.Addr().String(), clientTLS(), nil)
+	if err != nil {
+		t.Fatalf("somebody else: %v", err)
+	}
+	c.Close()
+	e.mu.Lock()
+	e.halfOpen--
+	e.crowds[crowd]--
+	e.mu.Unlock()
+	dial(t, e, nil)
+	eventually(t, "only what the test counted is left", func() bool {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		return e.halfOpen == maxHalfOpen/2-1 && len(e.crowds) == 1 && e.crowds[crowd] == maxCrowd-1
+	})
+}
+
+func TestCrowds(t *testing.T) {
+	for _, c := range []struct{ addr, want string }{
+		{"192.0.2.7:1", "192.0.2.7/32"},
+		{"[2001:db8:0:1::7]:1", "2001:db8:0:1::/64"},
+		{"[fe80::1%eth0]:1", "fe80::/64"},
+	} {
+		if got := crowdOf(netip.MustParseAddrPort(c.addr)); got.String() != c.want {
+			t.Errorf("%s: %s", c.addr, got)
+		}
+	}
 }
 
 func TestInboxIsBounded(t *testing.T) {

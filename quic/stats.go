@@ -79,6 +79,7 @@ const (
 	dropMalformed dropReason = "malformed"       // not a QUIC packet
 	dropShutdown  dropReason = "shutting_down"   // would have begun a connection
 	dropHalfOpen  dropReason = "half_open_limit" // maxHalfOpen
+	dropCrowd     dropReason = "crowd"           // maxCrowd
 	dropInbox     dropReason = "inbox_full"      // maxInbox
 	dropFlood     dropReason = "reply_limit"     // maxReplies
 	dropPanicked  dropReason = "panicked"        // a bug, in a ConnIDGenerator perhaps
