@@ -135,8 +135,8 @@ func (c *Conn) handleCrypto(now instant.Time, space wire.Space, f wire.Crypto) *
 		// connection with a CRYPTO_BUFFER_EXCEEDED error code."
 		return violation(wire.CryptoBufferExceeded, wire.FrameCrypto, "more handshake data than fits")
 	}
-	if err := in.store(&c.pool, f.Offset, f.Data); err != nil {
-		return err
+	if !in.store(&c.pool, f.Offset, f.Data) {
+		return violation(wire.CryptoBufferExceeded, wire.FrameCrypto, "too many gaps in handshake data")
 	}
 	c.settleVersion()
 	level := levelOf[space]

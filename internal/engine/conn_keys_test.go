@@ -283,6 +283,15 @@ func TestCryptoBufferIsBounded(t *testing.T) {
 	}
 }
 
+func TestHandshakeDataHasFewGaps(t *testing.T) {
+	x := newExchange(t, true).handshake()
+	off := x.conn.spaces[wire.AppSpace].crypto.in.read
+	for i := int64(0); i <= maxStreamRanges && x.conn.Err() == nil; i++ {
+		x.receive(wire.AppSpace, wire.AppendCrypto(nil, wire.Crypto{Offset: off + 1 + 2*i, Data: []byte{1}}))
+	}
+	x.wantClose("an island in handshake data too many", wire.CryptoBufferExceeded)
+}
+
 func TestHandshakeDataOfAPastLevelIsAnError(t *testing.T) {
 	// Rules: 9001:4.1.3/1, 9001:4.1.3/2
 	// RFC 9001, section 4.1.3.

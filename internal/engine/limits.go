@@ -60,7 +60,8 @@ const (
 	maxAnswers = 4
 
 	// maxStreamRanges is how many separate ranges of one stream may wait for the bytes between them. A window of
-	// one-byte islands would cost more in bookkeeping than the window itself. TestStreamIslandsAreBounded.
+	// one-byte islands would cost more in bookkeeping than the window itself. It holds for handshake data as well.
+	// TestStreamIslandsAreBounded, TestHandshakeDataHasFewGaps.
 	maxStreamRanges = 1024
 
 	// maxCloseReason is how much of a reason phrase is sent and kept, in bytes. TestReasonsAreBounded.

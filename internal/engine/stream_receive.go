@@ -26,8 +26,8 @@ func (r *recvPart) handleData(pool *chunkPool, f wire.Stream) (grown int64, err 
 		return grown, nil
 	}
 	if !r.unread {
-		if err := r.store(pool, f.Offset, r.wanted(&f)); err != nil {
-			return 0, err
+		if !r.store(pool, f.Offset, r.wanted(&f)) {
+			return 0, violation(wire.InternalError, wire.FrameStream, "too many gaps in one stream")
 		}
 	} else {
 		r.discardTo(pool, r.end)
@@ -41,23 +41,23 @@ func (r *recvPart) handleData(pool *chunkPool, f wire.Stream) (grown int64, err 
 	return grown, nil
 }
 
-// store copies what is new of the bytes at off into the buffer.
-func (r *recvPart) store(pool *chunkPool, off int64, data []byte) *TransportError {
+// store copies what is new of the bytes at off into the buffer; false: they leave more gaps than maxStreamRanges allows.
+func (r *recvPart) store(pool *chunkPool, off int64, data []byte) bool {
 	if skip := r.read - off; skip > 0 {
 		if skip >= int64(len(data)) {
-			return nil
+			return true
 		}
 		off, data = off+skip, data[skip:]
 	}
 	if len(data) == 0 {
-		return nil
+		return true
 	}
 	r.got.Add(off, off+int64(len(data)))
 	if len(r.got) > maxStreamRanges {
-		return violation(wire.InternalError, wire.FrameStream, "too many gaps in one stream")
+		return false
 	}
 	r.buf.writeAt(pool, off, data)
-	return nil
+	return true
 }
 
 // discardTo forgets bytes that nobody will read.
