@@ -1,6 +1,9 @@
 package link
 
-import "github.com/godwit-net/godwit/internal/instant"
+import (
+	"github.com/godwit-net/godwit/internal/instant"
+	"github.com/godwit-net/godwit/internal/simnet"
+)
 
 // flight is a datagram under way.
 type flight struct {
@@ -11,7 +14,8 @@ type flight struct {
 	way
 }
 
-func (f *flight) before(g *flight) bool { return f.at < g.at || f.at == g.at && f.seq < g.seq }
+// Before orders flights by their arrival.
+func (f *flight) Before(g *flight) bool { return f.at < g.at || f.at == g.at && f.seq < g.seq }
 
 // flights holds what is under way, mostly in the order of arrival: without jitter between lanes, and unless a datagram is
 // held back, each one arrives after all before it. Those wait in a ring, the others in a heap.
@@ -19,15 +23,15 @@ type flights struct {
 	ring []flight // of a power of two
 	head int
 	n    int
-	heap []flight
+	heap simnet.Heap[flight, *flight]
 }
 
 func (q *flights) len() int { return q.n + len(q.heap) }
 
 // push puts a datagram where it belongs.
 func (q *flights) push(f flight) {
-	if q.n > 0 && f.before(&q.ring[(q.head+q.n-1)&(len(q.ring)-1)]) {
-		q.pushHeap(f)
+	if q.n > 0 && f.Before(&q.ring[(q.head+q.n-1)&(len(q.ring)-1)]) {
+		q.heap.Push(f)
 		return
 	}
 	if q.n == len(q.ring) {
@@ -48,7 +52,7 @@ func (q *flights) next() *flight {
 		return nil
 	case q.n == 0:
 		return &q.heap[0]
-	case len(q.heap) == 0 || q.ring[q.head].before(&q.heap[0]):
+	case len(q.heap) == 0 || q.ring[q.head].Before(&q.heap[0]):
 		return &q.ring[q.head]
 	}
 	return &q.heap[0]
@@ -58,45 +62,11 @@ func (q *flights) next() *flight {
 func (q *flights) pop() flight {
 	f := q.next()
 	if len(q.heap) > 0 && f == &q.heap[0] {
-		return q.popHeap()
+		return q.heap.Pop()
 	}
 	taken := *f
 	*f = flight{}
 	q.head = (q.head + 1) & (len(q.ring) - 1)
 	q.n--
 	return taken
-}
-
-func (q *flights) pushHeap(f flight) {
-	q.heap = append(q.heap, f)
-	h := q.heap
-	for i := len(h) - 1; i > 0; {
-		parent := (i - 1) / 2
-		if !h[i].before(&h[parent]) {
-			break
-		}
-		h[i], h[parent] = h[parent], h[i]
-		i = parent
-	}
-}
-
-func (q *flights) popHeap() flight {
-	h := q.heap
-	root, last := h[0], len(h)-1
-	h[0], h[last] = h[last], flight{}
-	h = h[:last]
-	q.heap = h
-	for i := 0; ; {
-		least := i
-		for child := 2*i + 1; child <= 2*i+2 && child < last; child++ {
-			if h[child].before(&h[least]) {
-				least = child
-			}
-		}
-		if least == i {
-			return root
-		}
-		h[i], h[least] = h[least], h[i]
-		i = least
-	}
 }

@@ -82,7 +82,7 @@ func (n *Network) Send(now instant.Time, p Packet) {
 			continue
 		}
 		n.seq++
-		n.queue.push(arrival{
+		n.queue.Push(arrival{
 			at: f.At, seq: n.seq, link: l, inside: inside,
 			Packet: Packet{From: outside, To: p.To, Payload: n.copy(p.Payload, f), ECN: f.ECN},
 		})
@@ -106,7 +106,7 @@ func (n *Network) Deliver(now instant.Time) (Packet, bool) {
 		n.taken = nil
 	}
 	for len(n.queue) > 0 && n.queue[0].at <= now {
-		a := n.queue.pop()
+		a := n.queue.Pop()
 		if n.outside(a.at, a.inside) != a.To { // the NAT has forgotten where this should go
 			a.link.Stale++
 			n.free = append(n.free, a.Payload)
