@@ -25,6 +25,9 @@ sim: ## random worlds from seeds; SEED=n replays one
 hostile: ## hostile clients against godwit serve; ADDR=ip:port attacks another server
 	GODWIT_HOSTILE_ADDR=$(ADDR) $(GO) test -count=1 -v ./internal/hostile
 
+soak: ## connections that come and go through a bad network, with faults, for MINUTES (default 3); what is left afterwards
+	GODWIT_SOAK=$(or $(MINUTES),3) $(GO) test -count=1 -timeout=2h -v -run TestSoak ./internal/link
+
 fuzz: ## every fuzz target for FUZZTIME (default 10s) each
 	./internal/tidy/fuzz.sh $(or $(FUZZTIME),10s)
 
@@ -52,4 +55,4 @@ bench: ## Godwit and quic-go side by side
 build: ## bin/godwit, one static file
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/godwit ./cmd/godwit
 
-.PHONY: help check format vet test race sim hostile fuzz conformance mutations peers interop interop-matrix bench build
+.PHONY: help check format vet test race sim soak hostile fuzz conformance mutations peers interop interop-matrix bench build
