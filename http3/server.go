@@ -87,7 +87,7 @@ type Server struct {
 // Stats is what a Server has done and is doing. All numbers are counts.
 type Stats struct {
 	Conns    int   // open connections
-	Running  int   // requests whose handler has not returned
+	Running  int   // requests under way: from their first byte until their handler has returned and their stream is ended
 	Requests int64 // requests handed to the handler since the start
 	Rejected int64 // requests refused with H3_REQUEST_REJECTED since the start
 	Panics   int64 // handlers that panicked, http.ErrAbortHandler not counted

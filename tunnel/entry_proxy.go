@@ -28,6 +28,12 @@ func (e *Entry) serve(w http.ResponseWriter, r *http.Request) {
 	http.NewResponseController(w).EnableFullDuplex()
 	// A response without a type stays one: the key keeps net/http from guessing.
 	w.Header()["Content-Type"] = nil
+	if r.Body != http.NoBody {
+		body := &requestBody{ReadCloser: r.Body}
+		defer body.end(w)
+		r = r.WithContext(r.Context()) // net/http keeps looking at the body of its own
+		r.Body = body
+	}
 	e.proxy.ServeHTTP(w, r)
 }
 

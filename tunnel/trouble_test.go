@@ -1,6 +1,7 @@
 package tunnel
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -182,6 +183,48 @@ func TestAnAnswerBeforeTheEndOfTheRequestArrives(t *testing.T) {
 	res, body := w.do(w.request("POST", "/", in))
 	if res.StatusCode != 413 || body != "enough" {
 		t.Errorf("%s: %q", res.Status, body)
+	}
+}
+
+// A body of which a read is under way when the response is complete stays a body: what comes of it later is not taken
+// for a request.
+func TestTheRestOfABodyIsNotARequest(t *testing.T) {
+	goroutinesReturn(t)
+	w := build(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/" {
+			t.Errorf("%s %s came", r.Method, r.URL)
+		}
+		// net/http would read the body before it answers.
+		c, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer c.Close()
+		io.WriteString(c, "HTTP/1.1 413 Too Large\r\nContent-Length: 6\r\n\r\nenough")
+		io.Copy(io.Discard, c)
+	})
+	for _, framing := range []string{"Transfer-Encoding: chunked\r\n\r\n1000\r\n", "Content-Length: 4096\r\n\r\n"} {
+		c, err := net.Dial("tcp", w.entry.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(forever))
+		io.WriteString(c, "POST / HTTP/1.1\r\nHost: h\r\n"+framing)
+		in := bufio.NewReader(c)
+		res, err := http.ReadResponse(in, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if body, err := io.ReadAll(res.Body); res.StatusCode != 413 || string(body) != "enough" || err != nil {
+			t.Errorf("%s: %q, %v", res.Status, body, err)
+		}
+		io.WriteString(c, "no request at all\r\n\r\n")
+		c.(*net.TCPConn).CloseWrite()
+		if rest, _ := io.ReadAll(in); len(rest) != 0 {
+			t.Errorf("after %q: %q", framing, rest)
+		}
 	}
 }
 
