@@ -22,8 +22,8 @@ race: ## the same under the race detector
 sim: ## random worlds from seeds; SEED=n replays one
 	GODWIT_SEED=$(SEED) $(GO) test -count=1 ./internal/sim
 
-hostile: ## hostile clients against godwit serve; ADDR=ip:port attacks another server
-	GODWIT_HOSTILE_ADDR=$(ADDR) $(GO) test -count=1 -v ./internal/hostile
+hostile: ## hostile clients against godwit serve; ADDR=ip:port looks how another server does, whose process is PID if it is local
+	GODWIT_HOSTILE=full GODWIT_HOSTILE_ADDR=$(ADDR) GODWIT_HOSTILE_PID=$(PID) $(GO) test -count=1 -timeout=1h -v ./internal/hostile
 
 soak: ## connections that come and go through a bad network, with faults, for MINUTES (default 3); what is left afterwards
 	GODWIT_SOAK=$(or $(MINUTES),3) $(GO) test -count=1 -timeout=2h -v -run TestSoak ./internal/link

@@ -3,6 +3,7 @@ package gateway
 import (
 	"log/slog"
 	"maps"
+	"runtime"
 	"slices"
 )
 
@@ -22,5 +23,6 @@ func (s *Server) LogCounters(message string) {
 		slog.Group("datagrams", "in", q.DatagramsIn, "out", q.DatagramsOut, "unsendable", q.DatagramsRefused, "unclaimed", total),
 		slog.Group("bytes", "in", q.BytesIn, "out", q.BytesOut),
 		slog.Group("unclaimed", dropped...),
+		slog.Group("process", "goroutines", runtime.NumGoroutine()),
 	)
 }

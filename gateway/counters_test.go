@@ -25,7 +25,7 @@ func TestTheLogCountsWhatReachedNoConnection(t *testing.T) {
 	for _, message := range []string{`msg="asked for" `, "msg=served "} {
 		_, line, _ := strings.Cut(logs, message)
 		line, _, _ = strings.Cut(line, "\n")
-		for _, want := range []string{"connections.accepted=1 ", "requests.handled=1 ", "datagrams.unclaimed=3 ", "unclaimed.malformed=3"} {
+		for _, want := range []string{"connections.accepted=1 ", "requests.handled=1 ", "datagrams.unclaimed=3 ", "unclaimed.malformed=3", "process.goroutines="} {
 			if !strings.Contains(line, want) {
 				t.Errorf("%s: %q is missing in %q", message, want, line)
 			}

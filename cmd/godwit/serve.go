@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"github.com/godwit-net/godwit/gateway"
@@ -49,7 +50,10 @@ func serve(ctx context.Context, p process, args []string) error {
 	if err := s.Listen(); err != nil {
 		return err
 	}
-	stop := onCountersSignal(func() { s.LogCounters("so far") })
+	stop := onCountersSignal(func() {
+		debug.FreeOSMemory() // so that the memory of the process, which whoever asks may look at as well, is what it uses
+		s.LogCounters("so far")
+	})
 	defer stop()
 	banner{conf: conf, addr: s.Addr(), cert: s.Certificate(), root: isRoot()}.print(p.stdout)
 	return s.Serve(ctx)

@@ -3,6 +3,7 @@ package hostile
 import (
 	"fmt"
 	"net/netip"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -45,6 +46,17 @@ var attacks = []attack{
 	{"NEW_CONNECTION_ID flood", 16 << 20, newIDFlood},
 	{"field sections that expand", 32 << 20, headerBomb},
 	{"CRYPTO fragments", 16 << 20, cryptoFragments},
+}
+
+// full reports whether there is time: `make hostile`, and not the ordinary tests.
+func full() bool { return os.Getenv("GODWIT_HOSTILE") == "full" }
+
+// times is how often to do something, when time is short and when it is not.
+func times(short, long int) int {
+	if full() {
+		return long
+	}
+	return short
 }
 
 // initialFlood sends 8000 first packets from 64 addresses and answers nothing. Each is a whole ClientHello.

@@ -101,7 +101,11 @@ func dial(addr netip.AddrPort, params func(*wire.TransportParams)) (*client, err
 	return nil, errNoHandshake
 }
 
+// close leaves: without a word when there is time, since that is worse, so that the server has to find out.
 func (c *client) close() {
+	if !full() && !c.closed {
+		c.send(wire.AppSpace, wire.AppendConnectionClose(nil, wire.ConnectionClose{App: true, Code: 0x100}))
+	}
 	c.tls.Close()
 	c.conn.Close()
 }
