@@ -45,6 +45,7 @@ type heard struct {
 	maxStreams          int64   // bidirectional
 	resets              map[int64]bool
 	streamBytes         int64
+	newToken            []byte // of a NEW_TOKEN frame
 }
 
 var errNoHandshake = errors.New("the handshake did not end")

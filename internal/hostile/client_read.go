@@ -167,7 +167,9 @@ func (c *client) takeLimit(b []byte) (n int) {
 	case wire.FrameStreamsBlockedBidi, wire.FrameStreamsBlockedUni:
 		_, n = wire.ConsumeStreamsBlocked(b)
 	case wire.FrameNewToken:
-		_, n = wire.ConsumeNewToken(b)
+		var token []byte
+		token, n = wire.ConsumeNewToken(b)
+		c.newToken = append([]byte(nil), token...)
 	case wire.FrameRetireConnectionID:
 		_, n = wire.ConsumeRetireConnectionID(b)
 	}

@@ -3,13 +3,14 @@ package hostile
 import (
 	"cmp"
 	"os"
+	"slices"
 	"testing"
 	"time"
 )
 
 func TestHostileClientsAreBounded(t *testing.T) {
 	binary := godwit(t)
-	for _, a := range attacks {
+	for _, a := range slices.Concat(attacks, resetAttacks, tokenAttacks, stateAttacks) {
 		t.Run(a.name, func(t *testing.T) { endure(t, serve(t, binary), a) })
 	}
 }
