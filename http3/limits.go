@@ -32,11 +32,6 @@ const (
 	// unprocessed each time. Hit by TestARequestIsNotRetriedForEver.
 	maxAttempts = 3
 
-	// maxAbandoned is how many handlers of one connection may run on after their
-	// client has cancelled the request. Hit by
-	// TestRequestsThatAreResetAtOnceAreLimited.
-	maxAbandoned = 100
-
 	// tableCapacity is how much of field sections our decoder remembers, in bytes
 	// as RFC 9204, section 3.2.1, counts them; maxBlockedSections how many
 	// sections of a connection may wait for entries that are under way. Both are

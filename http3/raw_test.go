@@ -2,10 +2,12 @@ package http3_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -396,30 +398,54 @@ func TestRequestsAfterGOAWAYAreRejected(t *testing.T) {
 	}
 }
 
+// CVE-2023-44487 in HTTP/2's terms. The client has its limit of requests at the start, and one more for each handler that has
+// returned, however many it resets.
 func TestRequestsThatAreResetAtOnceAreLimited(t *testing.T) {
-	entered, leave := make(chan bool, 1000), make(chan bool)
+	const limit, requests = 10, 10_000
+	var running, most atomic.Int64
+	entered, leave := make(chan bool, 2*limit), make(chan bool)
 	h := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if n := running.Add(1); n > most.Load() {
+			most.Store(n) // the largest, or one that is as bad
+		}
 		entered <- true
 		<-leave
-	}))
-	defer close(leave)
+		running.Add(-1)
+	}), func(s *http3.Server) { s.QUIC = &quic.Config{MaxStreams: limit} })
 	c := h.dial(t)
-	for c.Err() == nil {
-		s, err := c.OpenStream(t.Context())
+	reset := func(ctx context.Context) error {
+		s, err := c.OpenStream(ctx)
 		if err != nil {
-			break
+			return err
 		}
-		s.WriteFinal(getHeaders())
-		select {
-		case <-entered:
-		case <-c.Context().Done():
-		}
+		s.Write(getHeaders())
+		<-entered
+		s.Reset(uint64(h3.H3RequestCancelled))
 		s.StopReading(uint64(h3.H3RequestCancelled))
+		return nil
 	}
-	closedWith(t, c, h3.H3ExcessiveLoad)
-	if n := h.Server.Stats().Running; n > 300 {
-		t.Errorf("%d handlers run", n)
+	for range limit {
+		if err := reset(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 	}
+	// While no handler returns there is no stream, however long it waits.
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if err := reset(ctx); err != context.DeadlineExceeded {
+		t.Errorf("a request beyond the limit of running handlers: %v", err)
+	}
+	for range requests - limit {
+		leave <- true
+		if err := reset(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(leave)
+	if n := most.Load(); n != limit {
+		t.Errorf("%d handlers ran at a time, and %d are the limit", n, limit)
+	}
+	exchangeRaw(t, c, getHeaders())
 }
 
 func TestASilentClientThatVanishedDoesNotDelayShutdown(t *testing.T) {

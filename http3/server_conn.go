@@ -3,7 +3,6 @@ package http3
 import (
 	"context"
 	"crypto/tls"
-	"math/bits"
 	"net"
 	"net/http"
 	"time"
@@ -23,7 +22,6 @@ type serverConn struct {
 	next     int64 // the ID behind the highest request stream seen
 	draining bool  // GOAWAY was sent: the connection closes with its last request
 	lastDone time.Time
-	scanAt   int // see admit
 	idle     *time.Timer
 	remote   string
 	tls      *tls.ConnectionState
@@ -31,7 +29,7 @@ type serverConn struct {
 }
 
 func newServerConn(srv *Server, q *quic.Conn) *serverConn {
-	c := &serverConn{srv: srv, scanAt: maxAbandoned}
+	c := &serverConn{srv: srv}
 	c.init(q, true, srv.maxHeaderBytes(), srv.Logger, &srv.compression)
 	c.announce = srv.Origins
 	c.reprioritize = c.reprioritizeRequest
@@ -58,7 +56,10 @@ func (c *serverConn) serve() {
 	c.mu.Unlock()
 }
 
-// handleStream takes one stream that the client opened.
+// handleStream takes one stream that the client opened, which may open another in
+// its place when this has returned: a client that resets each request at once has
+// no more handlers running than one that waits for its responses
+// (CVE-2023-44487 was this in HTTP/2).
 func (c *serverConn) handleStream(s *quic.Stream) {
 	if s.IsUni() {
 		c.watch(s)
@@ -91,29 +92,7 @@ func (c *serverConn) admit(s *quic.Stream) *exchange {
 	if c.idle != nil {
 		c.idle.Stop()
 	}
-	if len(c.running) > c.scanAt {
-		c.scan()
-	}
 	return x
-}
-
-// scan counts the handlers whose client has gone away. The limit of concurrent
-// streams does not hold them: a client that resets each request at once may
-// open the next, while the handler still works (CVE-2023-44487 was this in
-// HTTP/2). It looks at all of them each time their number has doubled.
-func (c *serverConn) scan() {
-	abandoned := 0
-	for _, x := range c.running {
-		select {
-		case <-x.s.Context().Done():
-			abandoned++
-		default:
-		}
-	}
-	if abandoned > maxAbandoned {
-		c.fail(&h3.Error{Code: h3.H3ExcessiveLoad, Reason: "too many requests were cancelled"})
-	}
-	c.scanAt = max(maxAbandoned, 1<<bits.Len(uint(len(c.running)-abandoned)))
 }
 
 // done forgets an exchange.

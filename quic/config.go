@@ -27,7 +27,8 @@ type Config struct {
 	// Windows is flow control: how much peers may send before it is read.
 	Windows
 
-	// MaxStreams is how many bidirectional streams the peer may have open at a time. Default 100; negative: none.
+	// MaxStreams is how many bidirectional streams the peer may have open at a time, those included that it has ended and that
+	// Conn.HandleStreams is still busy with. Default 100; negative: none.
 	MaxStreams int64
 	// MaxUniStreams is how many unidirectional streams the peer may have open at a time. Default 100; negative: none.
 	MaxUniStreams int64

@@ -126,7 +126,8 @@ func (c *Conn) open(ctx context.Context, uni bool) (s *Stream, err error) {
 	}
 }
 
-// AcceptStream waits for the next stream the peer opened, of either kind: Stream.IsUni tells which.
+// AcceptStream waits for the next stream the peer opened, of either kind: Stream.IsUni tells which. A stream counts towards
+// Config.MaxStreams, or MaxUniStreams, until it was accepted and has ended.
 func (c *Conn) AcceptStream(ctx context.Context) (*Stream, error) {
 	done := ctx.Done()
 	c.mu.Lock()
@@ -136,6 +137,7 @@ func (c *Conn) AcceptStream(ctx context.Context) (*Stream, error) {
 			s := c.arrived[0]
 			c.arrived[0] = nil
 			c.arrived = c.arrived[1:]
+			c.release(s)
 			return s, nil
 		}
 		if c.err != nil {
@@ -150,14 +152,37 @@ func (c *Conn) AcceptStream(ctx context.Context) (*Stream, error) {
 
 // HandleStreams runs f in a new goroutine for every stream the peer opens from now on, and for those that already wait.
 // It takes the place of AcceptStream and saves the goroutine that would sit in it. It returns at once.
+//
+// A stream counts towards Config.MaxStreams, or MaxUniStreams, until f has returned, even if the peer has ended or reset it: there
+// are never more of these goroutines than streams allowed, however fast a peer opens and resets them.
 func (c *Conn) HandleStreams(f func(*Stream)) {
 	c.mu.Lock()
 	defer c.leave(nil)
 	c.handle = f
 	for _, s := range c.arrived {
-		go f(s)
+		go s.run(f)
 	}
 	c.arrived = nil
+}
+
+// run gives a stream to f and lets the peer open another one after that.
+func (s *Stream) run(f func(*Stream)) {
+	defer func() { // even after runtime.Goexit
+		s.conn.mu.Lock()
+		defer s.conn.leave(nil)
+		s.conn.release(s)
+	}()
+	f(s)
+}
+
+// release has the core count a stream no longer that the application is done with, or has taken over. mu is held.
+func (c *Conn) release(s *Stream) {
+	if c.core == nil || c.broken || c.err != nil {
+		return
+	}
+	if now := c.now(); c.core.Release(now, s.id) {
+		c.flush(now, true)
+	}
 }
 
 // Close closes the connection with application error code 0. Data that is still buffered is not sent.

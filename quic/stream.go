@@ -52,7 +52,7 @@ func (c *Conn) streamOpened(id int64) {
 	s := c.newStream(id)
 	s.early = !c.handshook
 	if c.handle != nil {
-		go c.handle(s)
+		go s.run(c.handle)
 		return
 	}
 	c.arrived = append(c.arrived, s)

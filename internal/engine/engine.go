@@ -50,7 +50,7 @@ type Config struct {
 
 	StreamWindow, MaxStreamWindow int64 // receive window of a stream: first (512 KiB) and largest (6 MiB), in bytes
 	ConnWindow, MaxConnWindow     int64 // of the connection: 768 KiB and 15 MiB
-	MaxStreamsBidi, MaxStreamsUni int64 // how many streams the peer may have open at once: 100 and 100; negative: none
+	StreamConfig
 
 	// MaxDatagramFrame is the largest DATAGRAM frame we take, in bytes (RFC 9221); default 0: none. 65535 takes any.
 	MaxDatagramFrame int64

@@ -114,7 +114,7 @@ func newExchange(t *testing.T, server bool, opts ...option) *exchange {
 	p.InitialMaxStreamDataBidiRemote, p.InitialMaxStreamDataUni = 1<<18, 1<<18
 	p.InitialMaxStreamsBidi, p.InitialMaxStreamsUni = 10, 10
 	p.MaxIdleTimeout = 30 * time.Second
-	config := &Config{Seed: [32]byte{3}, StreamWindow: 1 << 16, ConnWindow: 1 << 17, MaxStreamsBidi: 10, MaxStreamsUni: 10}
+	config := &Config{Seed: [32]byte{3}, StreamWindow: 1 << 16, ConnWindow: 1 << 17, StreamConfig: StreamConfig{MaxStreamsBidi: 10, MaxStreamsUni: 10}}
 	for _, o := range opts {
 		o(x, config)
 	}

@@ -55,7 +55,7 @@ type voice struct {
 
 func newConversation(t *testing.T) *conversation {
 	config := func() *Config {
-		return &Config{MaxIdleTimeout: -1, StreamWindow: 20000, MaxStreamWindow: 40000, ConnWindow: 30000, MaxConnWindow: 60000, MaxStreamsBidi: 5, MaxStreamsUni: 3,
+		return &Config{MaxIdleTimeout: -1, StreamWindow: 20000, MaxStreamWindow: 40000, ConnWindow: 30000, MaxConnWindow: 60000, StreamConfig: StreamConfig{MaxStreamsBidi: 5, MaxStreamsUni: 3},
 			MaxDatagramFrame: 1 << 16}
 	}
 	p := newPair(t, config(), config())

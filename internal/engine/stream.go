@@ -25,6 +25,7 @@ type stream struct {
 	queued    queueSet
 	told      toldSet
 	forgotten bool
+	held      bool // opened by the peer, and the application has not released it
 }
 
 // queueSet is a set of the queues of streamSet.

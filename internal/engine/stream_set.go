@@ -162,7 +162,8 @@ func (c *Conn) feed() {
 	}
 }
 
-// finishIfOver forgets a stream when both its parts have ended, and lets the peer open another.
+// finishIfOver forgets a stream when both its parts have ended, and lets the peer open another unless the application is still
+// busy with it.
 func (c *Conn) finishIfOver(s *stream) {
 	if s.forgotten || !s.send.state.terminal() || !s.recv.state.terminal() {
 		return
@@ -174,7 +175,7 @@ func (c *Conn) finishIfOver(s *stream) {
 	s.recv.buf.release(&c.pool)
 	c.stats.StreamsClosed++
 	c.events.push(Event{Kind: EventStreamDone, Stream: s.id})
-	if !c.isLocal(s.id) {
+	if !c.isLocal(s.id) && !s.held {
 		c.streams.remote[directionOf(s.id)].streamEnded()
 	}
 	c.recycled(s)
@@ -235,6 +236,7 @@ func (c *Conn) accept(id int64, frame uint64, receives bool) (*stream, *Transpor
 	var s *stream
 	for ; r.opened <= number; r.opened++ {
 		s = c.newStream(r.opened<<2 | id&3)
+		s.held = c.config.HoldStreams
 		c.stats.StreamsOpened++
 		c.events.push(Event{Kind: EventStreamOpened, Stream: s.id})
 	}
