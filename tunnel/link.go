@@ -14,9 +14,10 @@ type link struct {
 	token   Token
 	tls     *tls.Config
 	silence time.Duration
-	log     *slog.Logger
-	kicked  chan struct{} // holds one note: a request waits, do not
-	first   int           // index of the address that answered last; run's alone
+	timing
+	log    *slog.Logger
+	kicked chan struct{} // holds one note: a request waits, do not
+	first  int           // index of the address that answered last; run's alone
 
 	mu      sync.Mutex
 	cur     *session      // nil: away
@@ -27,11 +28,15 @@ type link struct {
 	logged  string        // the last reason for being away that was logged; "" while up
 }
 
+// timing is how long an attempt and a waiting request may take. Tests give both more than a slow machine needs.
+type timing struct{ attempt, patience time.Duration }
+
 func newLink(t Token, silence time.Duration, log *slog.Logger) *link {
 	return &link{
 		token:   t,
 		tls:     t.entryTLS(),
 		silence: silence,
+		timing:  timing{attemptTimeout, patience},
 		log:     log,
 		kicked:  make(chan struct{}, 1),
 		changed: make(chan struct{}),
@@ -139,7 +144,7 @@ func (l *link) isAway(err *dialError, wait time.Duration) {
 // session returns the connection to the exit. When there is none, it has the exit tried at once and waits for the outcome,
 // but not for longer than patience. Its error is ctx's, or an *awayError.
 func (l *link) session(ctx context.Context) (*session, error) {
-	timer := time.NewTimer(patience)
+	timer := time.NewTimer(l.patience)
 	defer timer.Stop()
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -21,7 +21,7 @@ type attempt struct {
 // dial tries the token's addresses, the one that answered last before the others, each a moment after the one before it,
 // and takes the first that proves to be the exit.
 func (l *link) dial(ctx context.Context) (*session, *dialError) {
-	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	ctx, cancel := context.WithTimeout(ctx, l.attempt)
 	defer cancel()
 	n := len(l.token.Addrs)
 	results := make(chan attempt, n)
@@ -74,7 +74,7 @@ func closeLosers(results <-chan attempt, pending int) {
 // dialOne connects to one address and makes sure that the exit there takes us.
 func (l *link) dialOne(ctx context.Context, addr string) (*session, error) {
 	q, err := quic.Dial(ctx, addr, l.tls, &quic.Config{
-		HandshakeTimeout: attemptTimeout,
+		HandshakeTimeout: l.attempt,
 		MaxIdleTimeout:   idleTimeout,
 		KeepAlive:        keepAlive,
 		Windows:          windows,

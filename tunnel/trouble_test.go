@@ -31,15 +31,20 @@ func TestWhatTheTunnelDoesNotCarryIsSaidSo(t *testing.T) {
 	}
 }
 
-// deadAddr is a TCP address on which nobody listens.
+// deadAddr is a TCP address on which nobody listens: the near end of a connection has it.
 func deadAddr(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Cleanup(func() { l.Close() })
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c.LocalAddr().String()
 }
 
 func TestAPlatformThatIsDownIsNamed(t *testing.T) {

@@ -28,17 +28,23 @@ type world struct {
 	log      *logBuffer
 	URL      string // of the entry
 	client   *http.Client
+	timing   timing // of entries that are started; zero: they wait for ever
 }
 
 // build makes a whole tunnel in front of h.
 func build(t testing.TB, h http.HandlerFunc) *world {
 	t.Helper()
 	w := &world{t: t, log: new(logBuffer)}
+	w.build(h)
+	return w
+}
+
+func (w *world) build(h http.HandlerFunc) {
+	w.t.Helper()
 	w.platform = httptest.NewServer(h)
-	t.Cleanup(w.platform.Close)
+	w.t.Cleanup(w.platform.Close)
 	w.exit = w.startExit("127.0.0.1:0", NewKey())
 	w.startEntry(w.token())
-	return w
 }
 
 func (w *world) logger() *slog.Logger { return slog.New(slog.NewTextHandler(w.log, nil)) }
@@ -80,12 +86,16 @@ func tokenFor(t testing.TB, k *Key, addrs ...string) Token {
 	return token
 }
 
-// startEntry runs an entry until the test ends, and a client for it.
+// startEntry runs an entry until the test ends, and a client for it. Unless the world has a timing, its requests wait until it is
+// known whether the exit can be reached, however slow the machine.
 func (w *world) startEntry(token Token) {
 	w.t.Helper()
 	e, err := ListenEntry("127.0.0.1:0", EntryConfig{Token: token, Logger: w.logger()})
 	if err != nil {
 		w.t.Fatal(err)
+	}
+	if e.link.timing = w.timing; w.timing == (timing{}) {
+		e.link.timing = timing{forever, forever}
 	}
 	served := make(chan error, 1)
 	go func() { served <- e.Serve() }()
