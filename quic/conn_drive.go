@@ -95,9 +95,7 @@ func (c *Conn) pump(now instant.Time, rounds int) {
 			c.compose(now, out)
 			if len(out.msgs) > 0 {
 				c.arm(now) // while there is always another note, the deadlines still hold
-				c.mu.Unlock()
-				c.ep.send(out)
-				c.mu.Lock()
+				c.send(out)
 				now = c.now()
 			}
 		}
@@ -106,6 +104,13 @@ func (c *Conn) pump(now instant.Time, rounds int) {
 	c.sending = false
 	c.sent.wake()
 	c.arm(now)
+}
+
+// send sends with the lock released. It is held again even after a panic, as leave expects.
+func (c *Conn) send(out *outbox) {
+	c.mu.Unlock()
+	defer c.mu.Lock()
+	c.ep.send(out)
 }
 
 // carryOn takes the token over from a pump that had to go.

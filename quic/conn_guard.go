@@ -1,14 +1,18 @@
 package quic
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
+	"net/netip"
 	"runtime/debug"
 
 	"github.com/godwit-net/godwit/internal/engine"
 	"github.com/godwit-net/godwit/internal/handshake"
 	"github.com/godwit-net/godwit/internal/instant"
+	"github.com/godwit-net/godwit/internal/udp"
 	"github.com/godwit-net/godwit/internal/wire"
 )
 
@@ -28,7 +32,7 @@ func (c *Conn) leave(err *error) {
 	c.report = nil
 	c.mu.Unlock()
 	if report != nil {
-		c.ep.conf.Logger.Error("quic: a connection panicked and was closed", report...)
+		c.ep.say(slog.LevelError, "quic: a connection panicked and was closed", report...)
 	}
 	if c.trace != nil {
 		c.trace.drain(c)
@@ -50,15 +54,64 @@ func (e *Endpoint) judge(now instant.Time, d engine.Datagram, reply []byte) (v e
 	defer func() {
 		if r := recover(); r != nil {
 			v = engine.Verdict{Kind: engine.Drop, Reason: string(dropPanicked)}
-			if !e.accused {
-				e.accused = true
-				e.conf.Logger.Error("quic: what judges datagrams of strangers panicked", "panic", fmt.Sprint(r),
-					"remote", d.Path.Remote.String(), "stack", string(debug.Stack()))
-			}
+			e.accuse("quic: what judges datagrams of strangers panicked", r, d.Path.Remote)
 		}
 	}()
 	return e.acceptor.Receive(now, d, reply, rand.Uint64())
 }
+
+// accuse logs the first panic that no connection is to blame for. The reader calls it, holding batch.
+func (e *Endpoint) accuse(what string, r any, remote netip.AddrPort) {
+	if !e.accused {
+		e.accused = true
+		e.say(slog.LevelError, what, "panic", fmt.Sprint(r), "remote", remote.String(), "stack", string(debug.Stack()))
+	}
+}
+
+// take is the reader's recover boundary. A panic outside of connections, in what finds them for one, costs the rest of the batch:
+// what was in it is lost, as if the network had lost it.
+func (e *Endpoint) take(in *intake, msgs []udp.Message) {
+	now := clock()
+	e.batch.Lock()
+	defer e.batch.Unlock()
+	defer func() {
+		if r := recover(); r != nil {
+			e.count.drop(dropPanicked)
+			e.accuse("quic: a batch of datagrams panicked", r, msgs[0].Remote)
+			for _, c := range in.holds {
+				c.settle(now)
+			}
+			for _, c := range in.touched {
+				c.touched = false
+			}
+			*in = intake{sock: in.sock}
+		}
+	}()
+	e.receive(now, in, msgs)
+}
+
+// say writes a line to the application's log. A log that panics has one line less.
+func (e *Endpoint) say(level slog.Level, msg string, args ...any) {
+	defer func() { _ = recover() }()
+	e.conf.Logger.Log(context.Background(), level, msg, args...)
+}
+
+// call calls something of the application's outside of any connection, and turns a panic into an error that has the stack.
+func call(f func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = &panicError{r, debug.Stack()}
+		}
+	}()
+	return f()
+}
+
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("panicked: %v", e.value) }
 
 // breakDown ends a connection whose core cannot be trusted any more. The peer is not told: that would take the core.
 func (c *Conn) breakDown() {

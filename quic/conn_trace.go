@@ -3,6 +3,7 @@ package quic
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"runtime/debug"
 	"sync"
 
@@ -63,17 +64,16 @@ func (t *traceFile) drain(c *Conn) {
 
 // callWriter calls the writer of a qlog. One that fails, or panics, costs the qlog and not the connection: false.
 func (c *Conn) callWriter(f func() error) (ok bool) {
-	log := c.ep.conf.Logger
 	defer func() {
 		if r := recover(); r != nil {
-			log.Error("quic: a qlog's writer panicked, and the qlog ends here", "panic", fmt.Sprint(r), "remote", c.remote().String(),
-				"stack", string(debug.Stack()))
+			c.ep.say(slog.LevelError, "quic: a qlog's writer panicked, and the qlog ends here", "panic", fmt.Sprint(r),
+				"remote", c.remote().String(), "stack", string(debug.Stack()))
 			c.ep.count.qlogsFailed.Add(1)
 			ok = false
 		}
 	}()
 	if err := f(); err != nil {
-		log.Warn("quic: a qlog cannot be written and ends here", "error", err)
+		c.ep.say(slog.LevelWarn, "quic: a qlog cannot be written and ends here", "error", err)
 		c.ep.count.qlogsFailed.Add(1)
 		return false
 	}

@@ -37,7 +37,8 @@
 //
 // A peer's fault ends its connection with a [TransportError]. A panic in the code that drives a connection, which is a
 // bug, ends that connection, is logged with its stack and counted in [EndpointStats]; all others go on. The same holds for what an
-// application supplies to a connection: callbacks of a tls.Config, controllers, a ConnIDGenerator, a StrikeRegister. A qlog whose
-// writer panics ends, and its connection goes on. Not contained is a panic in a goroutine that is the application's own, such as the
-// function given to [Conn.HandleStreams], and in what crypto/tls calls through an interface: a private key, a KeyLogWriter.
+// application supplies to a connection: what a tls.Config holds (callbacks, private keys, a session cache, a KeyLogWriter),
+// controllers, a ConnIDGenerator, a StrikeRegister. A qlog whose writer panics ends, and its connection goes on; a Logger that panics
+// has one line less. A panic where the reader finds out what datagrams belong to costs that batch. Not contained is a panic in a
+// goroutine that is the application's own, such as the function given to [Conn.HandleStreams].
 package quic

@@ -28,7 +28,7 @@ type Endpoint struct {
 	count    counters
 	budget   budget
 	batch    sync.Mutex                // held by the reader that has one: readers of several sockets take turns
-	accused  bool                      // under batch: judge has logged a panic
+	accused  bool                      // under batch: a panic was logged; see accuse
 	more     atomic.Pointer[[]*socket] // sockets besides the first; changed under mu
 	early    *earlyServer              // nil: no 0-RTT
 	ids      *idSource                 // nil: random connection IDs

@@ -2,6 +2,7 @@ package quic
 
 import (
 	"errors"
+	"log/slog"
 	"net"
 
 	"github.com/godwit-net/godwit/internal/engine"
@@ -41,9 +42,7 @@ func (e *Endpoint) read(s *socket, r *udp.Reader) {
 			}
 			return
 		}
-		e.batch.Lock()
-		e.receive(clock(), &in, msgs)
-		e.batch.Unlock()
+		e.take(&in, msgs)
 		e.refused(r.Refused())
 	}
 }
@@ -58,7 +57,7 @@ func (e *Endpoint) readFailed(err error) {
 	if expected && errors.Is(err, net.ErrClosed) {
 		return
 	}
-	e.conf.Logger.Error("quic: the UDP socket failed", "addr", e.sock.LocalAddr().String(), "error", err)
+	e.say(slog.LevelError, "quic: the UDP socket failed", "addr", e.sock.LocalAddr().String(), "error", err)
 	_ = e.closeSockets()
 	for _, c := range left {
 		c.Close()

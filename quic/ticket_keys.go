@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -188,9 +189,13 @@ func (e *Endpoint) keepTicketKeys(k *TicketKeys) error {
 		if closed {
 			return
 		}
-		if err := e.keepTicketKeys(k); err != nil {
+		if err := call(func() error { return e.keepTicketKeys(k) }); err != nil {
 			// The present keys stay: that is worse than new ones and better than none.
-			e.conf.Logger.Error("quic: session ticket keys do not rotate", "error", err)
+			about := []any{"error", err}
+			if p, ok := errors.AsType[*panicError](err); ok {
+				about = append(about, "stack", string(p.stack))
+			}
+			e.say(slog.LevelError, "quic: session ticket keys do not rotate", about...)
 			e.mu.Lock()
 			e.rotate.Reset(time.Minute)
 			e.mu.Unlock()

@@ -204,7 +204,9 @@ func (c *Conn) pumpHandshake(now instant.Time) *TransportError {
 		}
 		switch e.Kind {
 		case handshake.Done:
-			c.handshakeDone(now)
+			if err := c.handshakeDone(now); err != nil {
+				return err
+			}
 			continue
 		case handshake.EarlyRejected:
 			c.rejectEarly(now)
@@ -313,22 +315,27 @@ func (c *Conn) handlePeerParams(now instant.Time, encoded []byte) *TransportErro
 }
 
 // handshakeDone notes that TLS has finished on our side.
-func (c *Conn) handshakeDone(now instant.Time) {
+func (c *Conn) handshakeDone(now instant.Time) *TransportError {
 	h := &c.shake
 	h.done, h.ended, h.deadline = true, now, instant.Never
 	c.trace.ALPN(now, h.tls.State().NegotiatedProtocol)
 	c.events.push(Event{Kind: EventHandshakeDone})
 	if !c.server {
-		return
+		return nil
 	}
 	// RFC 9001, section 4.1.2: "the TLS handshake is considered confirmed at the server when the handshake completes. The
 	// server MUST send a HANDSHAKE_DONE frame as soon as the handshake is complete."
 	h.doneFrame.set()
 	c.confirm(now)
 	c.path.tokens.offer(c, now)
-	if err := h.tls.SendTicket(); err != nil {
+	err := h.tls.SendTicket()
+	if _, ok := errors.AsType[*handshake.PanicError](err); ok {
+		return tlsError(err) // as after any other panic of the application's
+	}
+	if err != nil {
 		c.trace.PacketDropped(now, qlog.Dropped{Trigger: "session_ticket"})
 	}
+	return nil
 }
 
 // handleHandshakeDone takes the HANDSHAKE_DONE frame.

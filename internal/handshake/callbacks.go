@@ -10,11 +10,10 @@ import (
 // A PanicError is a panic of a tls.Config callback, turned into the failure of its handshake.
 //
 // crypto/tls runs the handshake, and with it the callbacks, in a goroutine of its own, where nobody could recover the panic: it
-// would end the process. So each callback is wrapped. Not wrapped is what is called through an interface: a private key,
-// ClientSessionCache, KeyLogWriter, Rand, and the functions that cannot return an error (Time). A panic there is fatal. So is, to
-// its own connection, a callback that calls runtime.Goexit: the handshake waits for it for ever.
+// would end the process. So each callback is wrapped, and so is what is called through an interface (see guard.go). Fatal to its own
+// connection is a callback that calls runtime.Goexit: the handshake waits for it for ever.
 type PanicError struct {
-	Callback string // the field of tls.Config
+	Callback string // the field of tls.Config, with the method where it is an interface
 	Value    any    // what it panicked with
 	Stack    []byte
 }
@@ -54,6 +53,7 @@ func (h *Handshake) prepare(conf *tls.Config) *tls.Config {
 func (h *Handshake) wrap(conf *tls.Config) *tls.Config {
 	c := conf.Clone()
 	c.MinVersion = max(c.MinVersion, tls.VersionTLS13)
+	h.guard(c)
 	if h.server {
 		h.wrapServer(c)
 		h.scopeTickets(c)
@@ -85,7 +85,8 @@ func (h *Handshake) wrapServer(c *tls.Config) {
 		c.GetCertificate = func(hello *tls.ClientHelloInfo) (_ *tls.Certificate, err error) {
 			defer contain("GetCertificate", &err)
 			h.path.introduce(hello)
-			return f(hello)
+			cert, err := f(hello)
+			return h.guardKey(cert), err
 		}
 	}
 	if f := c.GetEncryptedClientHelloKeys; f != nil {
@@ -116,7 +117,8 @@ func (h *Handshake) wrapClient(c *tls.Config) {
 	if f := c.GetClientCertificate; f != nil {
 		c.GetClientCertificate = func(req *tls.CertificateRequestInfo) (_ *tls.Certificate, err error) {
 			defer contain("GetClientCertificate", &err)
-			return f(req)
+			cert, err := f(req)
+			return h.guardKey(cert), err
 		}
 	}
 	if f := c.EncryptedClientHelloRejectionVerify; f != nil {

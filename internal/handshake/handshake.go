@@ -35,6 +35,7 @@ type Handshake struct {
 	readLevel Level // what Receive takes; tls moves it by handing out read keys
 	late      messages
 	err       *Error
+	panicked  *PanicError // what an interface of the Config did; see blame
 
 	caches bool                 // a client that keeps session tickets
 	rested *tls.ConnectionState // what is left of quic after Rest
@@ -92,7 +93,7 @@ func (h *Handshake) Start() error {
 	if err := h.quic.Start(context.Background()); err != nil {
 		return h.fail(err)
 	}
-	return nil
+	return h.blame()
 }
 
 // Receive takes CRYPTO bytes of level l, in order; it does not keep data. Errors are of type *Error and final: every later
@@ -118,7 +119,7 @@ func (h *Handshake) Receive(l Level, data []byte) error {
 	if err := h.quic.HandleData(l.tls(), data); err != nil {
 		return h.fail(err)
 	}
-	return nil
+	return h.blame()
 }
 
 // Next returns the next event, until ok is false. Keys of a level come before Data of that level. Done comes once and last
@@ -126,7 +127,11 @@ func (h *Handshake) Receive(l Level, data []byte) error {
 // that resumes a session goes on while events are taken, so that it can fail here: see Err.
 func (h *Handshake) Next() (e Event, ok bool) {
 	for h.started && !h.closed && h.err == nil && h.rested == nil {
-		switch q := h.quic.NextEvent(); q.Kind {
+		q := h.quic.NextEvent()
+		if h.blame() != nil {
+			break
+		}
+		switch q.Kind {
 		case tls.QUICSetReadSecret:
 			h.readLevel = Level(q.Level)
 			return Event{Kind: ReadKeys, Level: Level(q.Level), Suite: q.Suite, Secret: q.Data}, true
@@ -190,7 +195,11 @@ func (h *Handshake) SendTicket() error {
 		return nil
 	}
 	h.allowEarly(&options)
-	if err := h.quic.SendSessionTicket(options); err != nil {
+	err := h.quic.SendSessionTicket(options)
+	if p := h.panicked; p != nil {
+		h.panicked, err = nil, p
+	}
+	if err != nil {
 		return newError(err)
 	}
 	return nil
@@ -215,6 +224,9 @@ func (h *Handshake) Close() {
 
 // fail makes err the end of the handshake.
 func (h *Handshake) fail(err error) error {
+	if h.panicked != nil { // of which crypto/tls was told less
+		err = h.panicked
+	}
 	h.err = newError(err)
 	h.closeTLS()
 	return h.err

@@ -65,7 +65,7 @@ func (h *Handshake) receiveLate(data []byte) error {
 			return h.fail(err)
 		}
 	}
-	return nil
+	return h.blame()
 }
 
 // judgeLate says whether the message that has just begun may come after the handshake. A client takes session tickets; nobody
