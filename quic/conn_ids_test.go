@@ -1,8 +1,12 @@
 package quic
 
 import (
+	"bytes"
+	"net"
 	"sync"
 	"testing"
+
+	"github.com/godwit-net/godwit/internal/engine"
 )
 
 // lengthy makes random connection IDs of a length.
@@ -51,6 +55,9 @@ func TestAClientWithoutIDsMayTakeASecondAttempt(t *testing.T) {
 }
 
 func TestIDsThatCannotBeAreRefused(t *testing.T) {
+	// Rules: 9000:5.1/3
+	// RFC 9000, section 5.1: "An endpoint MUST NOT use the same IP address and port for multiple concurrent connections with zero-length
+	// connection IDs, unless it is certain that those protocol features are not in use."
 	for _, n := range []int{-1, 0, 21} {
 		if _, err := Listen("127.0.0.1:0", serverTLS(), withIDs(lengthy(n))); err == nil {
 			t.Errorf("Listen takes IDs of %d bytes", n)
@@ -106,6 +113,55 @@ func TestAGeneratorThatRepeatsItselfMisleadsNobody(t *testing.T) {
 	all.Wait()
 	if g.busy || g.calls < 4*count {
 		t.Errorf("%d calls, two at once: %v", g.calls, g.busy)
+	}
+}
+
+// remembered makes random IDs and keeps them.
+type remembered struct {
+	mu  sync.Mutex
+	ids [][]byte
+}
+
+func (g *remembered) Len() int { return 8 }
+
+func (g *remembered) Generate(id []byte) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.ids = append(g.ids, bytes.Clone(id))
+}
+
+func TestAConnectionThatIsThereIsNotReset(t *testing.T) {
+	// Rules: 9000:11/3
+	// RFC 9000, section 11: "A stateless reset MUST NOT be used by an endpoint that has the state necessary to send a frame on the
+	// connection."
+	g := &remembered{}
+	e := listen(t, withIDs(g))
+	c := dial(t, e, nil)
+	s, err := e.Accept(testContext(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	streams(t, c, s)
+	stranger, err := net.Dial("udp", e.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stranger.Close()
+	g.mu.Lock()
+	ids := g.ids
+	g.mu.Unlock()
+	say := func(id []byte) {
+		if _, err := stranger.Write(append(append([]byte{0x40}, id...), randomBytes(60)...)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, id := range ids {
+		say(id)
+	}
+	say(randomBytes(8))
+	eventually(t, "an ID of nobody's is answered", func() bool { return e.Stats().Dropped[engine.AnswerReset] > 0 })
+	if n := e.Stats().Dropped[engine.AnswerReset]; n != 1 || len(ids) == 0 {
+		t.Errorf("%d resets for %d IDs in use and one that is not", n, len(ids))
 	}
 }
 

@@ -54,6 +54,28 @@ func TestATokenSparesTheRetry(t *testing.T) {
 	}
 }
 
+func TestATokenGoesToTheServerThatGaveIt(t *testing.T) {
+	// Rules: 9000:8.1.3/7
+	// RFC 9000, section 8.1.3: "A client MUST NOT include a token that is not applicable to the server that it is connecting to, unless
+	// the client has the knowledge that the server that issued the token and the server the client is connecting to are jointly
+	// managing the tokens."
+	conf := &Config{TokenStore: NewTokenStore(0)}
+	always := &Config{AddressValidation: ValidateAlways, Logger: quiet()}
+	a, b := listen(t, always), listen(t, always)
+	for i, e := range []*Endpoint{a, b} {
+		dial(t, e, conf)
+		eventually(t, "each server's token is kept by itself", func() bool { return conf.TokenStore.len() == i+1 })
+	}
+	other := clientTLS()
+	other.ServerName, other.InsecureSkipVerify = "other.example", true
+	c, err := Dial(testContext(t), a.Addr().String(), other, conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	eventually(t, "so is that of another name for the same server", func() bool { return conf.TokenStore.len() == 3 })
+}
+
 // forged is the first datagram of the i-th client that is not there.
 func forged(i int) udp.Message {
 	dst := []byte{byte(i >> 8), byte(i), 3, 4, 5, 6, 7, 8}

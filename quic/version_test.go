@@ -9,7 +9,7 @@ import (
 )
 
 func TestDialComesToTheVersionThatBothWant(t *testing.T) {
-	// Rules: 9368:2.1/4
+	// Rules: 9368:2.1/4, 9368:6/2
 	for _, c := range []struct {
 		sentence       string
 		client, server []uint32

@@ -93,7 +93,7 @@ func TestStatelessResetEndsTheConnection(t *testing.T) {
 func TestProtocolErrorsCloseWithTheirCode(t *testing.T) {
 	// Rules: 9000:4.1/2, 9000:4.6/3, 9000:11/1, 9000:11/2, 9000:11.1/1, 9000:12.4/2, 9000:12.4/4, 9000:13.1/2
 	// Rules: 9000:19.5/1, 9000:19.7/2, 9000:19.7/4, 9000:19.8/1, 9000:19.10/2, 9000:19.10/4, 9000:19.11/4, 9000:19.16/1
-	// Rules: 9000:19.20/2
+	// Rules: 9000:19.20/2, 9000:10.3/1
 	for _, c := range []struct {
 		sentence string
 		server   bool

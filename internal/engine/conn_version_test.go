@@ -36,7 +36,7 @@ func (x *exchange) wantVersion(sentence string, version uint32) {
 }
 
 func TestServerTakesTheVersionThatTheClientWantsMost(t *testing.T) {
-	// Rules: 9368:2.3/1, 9369:4/2, 9369:4/3
+	// Rules: 9368:2.2/1, 9368:2.3/1, 9369:4/2, 9369:4/3
 	for _, c := range []struct {
 		sentence string
 		opts     []option
@@ -279,7 +279,7 @@ func TestRetryIsOfTheOriginalVersion(t *testing.T) {
 }
 
 func TestEveryPairOfVersionsConnects(t *testing.T) {
-	// Rules: 9369:3/1
+	// Rules: 9368:8/2, 9369:3/1
 	lists := [][]uint32{nil, {v1}, {v2}, {v1, v2}, {v2, v1}}
 	for _, ours := range lists {
 		for _, theirs := range lists {

@@ -119,7 +119,9 @@ func newExchange(t *testing.T, server bool, opts ...option) *exchange {
 		o(x, config)
 	}
 	if server {
-		config.TLS = serverTLS()
+		if config.TLS == nil {
+			config.TLS = serverTLS()
+		}
 		x.path = Path{Local: serverAddr, Remote: clientAddr}
 		original := wire.MakeConnID([]byte("original"))
 		x.dst, x.original = original, original

@@ -12,6 +12,7 @@ import (
 
 // A checker that never fails proves nothing: these are worlds that have to fail, and how.
 func TestBadWorldsAreFound(t *testing.T) {
+	// Rules: 9000:14/1
 	forever := simnet.LinkConfig{Delay: 20 * ms, Outages: []simnet.Outage{Outage(200*ms, 24*time.Hour)}}
 	work := Workload{Flows: []Flow{{Request: 1_000_000}}}
 	for _, c := range []struct {
