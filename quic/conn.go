@@ -277,13 +277,17 @@ func (c *Conn) LocalAddr() net.Addr {
 	return net.UDPAddrFromAddrPort(local)
 }
 
-// RemoteAddr returns the peer's address, a *net.UDPAddr; it can change when the peer migrates.
+// RemoteAddr returns the peer's address, a *net.UDPAddr; it can change when the peer migrates. It is one that the peer has shown to
+// be its own: packets from elsewhere, whose sender may have forged that, are answered there and change nothing here.
 func (c *Conn) RemoteAddr() net.Addr { return net.UDPAddrFromAddrPort(c.remote()) }
 
 func (c *Conn) remote() netip.AddrPort {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.path.Remote
+	if c.core == nil {
+		return c.path.Remote
+	}
+	return c.core.Proved()
 }
 
 // TLS returns the state of the TLS handshake.

@@ -3,6 +3,7 @@ package engine
 import (
 	"crypto/tls"
 	"math/rand/v2"
+	"net/netip"
 
 	"github.com/godwit-net/godwit/internal/instant"
 	"github.com/godwit-net/godwit/internal/recovery"
@@ -193,6 +194,15 @@ func (c *Conn) Err() error { return c.life.err }
 
 // Path returns the addresses the connection uses now.
 func (c *Conn) Path() Path { return c.path.Path }
+
+// Proved returns the peer's address that it has last shown to be its own; before it has shown any, the one it uses. A server
+// that follows a packet to another address does not know yet who is there.
+func (c *Conn) Proved() netip.AddrPort {
+	if c.path.validated || !c.path.previous.Remote.IsValid() {
+		return c.path.Remote
+	}
+	return c.path.previous.Remote
+}
 
 // TLS returns the state of the TLS connection; complete once EventHandshakeDone was reported.
 func (c *Conn) TLS() tls.ConnectionState { return c.shake.tls.State() }

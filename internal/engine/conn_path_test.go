@@ -50,6 +50,9 @@ func TestAChangedAddressIsFollowedAndValidated(t *testing.T) {
 		t.Errorf("the challenge is in a datagram of %d bytes, not %d", x.sizes[0], minDatagramSize)
 	}
 	x.wantEvent("the application may learn of it", EventPathChanged)
+	if x.conn.Proved() != clientAddr {
+		t.Errorf("the peer is taken for %v, which is not proved", x.conn.Proved())
+	}
 	x.receiveFrom(elsewhere, x.packet(wire.AppSpace, response([]byte("wrong!!!"))))
 	if x.conn.path.validated {
 		t.Error("a wrong answer validates the path")
@@ -57,6 +60,9 @@ func TestAChangedAddressIsFollowedAndValidated(t *testing.T) {
 	x.receiveFrom(elsewhere, x.packet(wire.AppSpace, response(data)))
 	if !x.conn.path.validated {
 		t.Error("the right answer does not validate the path")
+	}
+	if x.conn.Proved() != elsewhere {
+		t.Errorf("the peer is taken for %v, having proved another address", x.conn.Proved())
 	}
 	x.advance(10 * time.Second)
 	if x.conn.Path().Remote != elsewhere || x.conn.Stats().PathChanges != 1 {

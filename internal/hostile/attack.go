@@ -9,7 +9,6 @@ import (
 
 	"github.com/godwit-net/godwit/internal/h3"
 	"github.com/godwit-net/godwit/internal/qpack"
-	"github.com/godwit-net/godwit/internal/rangeset"
 	"github.com/godwit-net/godwit/internal/wire"
 )
 
@@ -46,6 +45,18 @@ var attacks = []attack{
 	{"NEW_CONNECTION_ID flood", 16 << 20, newIDFlood},
 	{"field sections that expand", 32 << 20, headerBomb},
 	{"CRYPTO fragments", 16 << 20, cryptoFragments},
+	{"CRYPTO far ahead in a handshake", 48 << 20, cryptoEarly},
+	{"answers that are never heard", 16 << 20, amplification},
+	{"datagrams of nonsense before the handshake", 48 << 20, beforeHandshake},
+	{"half-open handshakes at the limits", 160 << 20, atTheLimits},
+	{"RETIRE_CONNECTION_ID flood", 16 << 20, retireFlood},
+	{"moves to forged addresses", 48 << 20, forgedMove},
+	{"moves to many forged addresses", 32 << 20, forgedMoves},
+	{"ACK of skipped packets", 48 << 20, ackOfSkipped},
+	{"ACK with many ranges", 64 << 20, ackRanges},
+	{"packet numbers with gaps", 16 << 20, numberGaps},
+	{"connection IDs that collide", 32 << 20, collidingIDs},
+	{"frames after the Finished", 16 << 20, afterFinished},
 }
 
 // full reports whether there is time: `make hostile`, and not the ordinary tests.
@@ -204,55 +215,6 @@ func rapidReset(addr netip.AddrPort) (report, error) {
 	return c.report(true, "%d requests reset, closed: %t with %#x", n, c.closed, c.closeCode), nil
 }
 
-// ackOfUnsent acknowledges packets that the server has not sent.
-func ackOfUnsent(addr netip.AddrPort) (report, error) {
-	c, err := dial(addr, nil)
-	if err != nil {
-		return report{}, err
-	}
-	defer c.close()
-	c.send(wire.AppSpace, wire.AppendAck(nil, wire.Ack{}, rangeset.Set{{Start: 0, End: 1 << 20}}, 1000))
-	c.hear(300 * time.Millisecond)
-	return c.report(c.closed && c.closeCode == uint64(wire.ProtocolViolation), "closed: %t with %#x", c.closed, c.closeCode), nil
-}
-
-// challengeFlood sends 100,000 PATH_CHALLENGE frames, 100 to a packet, and acknowledges nothing.
-func challengeFlood(addr netip.AddrPort) (report, error) {
-	c, err := dial(addr, nil)
-	if err != nil {
-		return report{}, err
-	}
-	defer c.close()
-	c.silent = true
-	for i := range 1000 {
-		var b []byte
-		for j := range 100 {
-			b = wire.AppendPathChallenge(b, [8]byte{byte(i), byte(i >> 8), byte(j)})
-		}
-		c.send(wire.AppSpace, b)
-	}
-	c.hear(200 * time.Millisecond)
-	return c.report(c.responses <= 4*1000, "%d answers to 100,000 challenges in 1000 packets", c.responses), nil
-}
-
-// newIDFlood replaces its connection IDs 10,000 times and acknowledges nothing.
-func newIDFlood(addr netip.AddrPort) (report, error) {
-	c, err := dial(addr, nil)
-	if err != nil {
-		return report{}, err
-	}
-	defer c.close()
-	c.silent = true
-	n := int64(1)
-	for ; n < 10_000 && !c.closed; n++ {
-		c.send(wire.AppSpace, wire.AppendNewConnectionID(nil, wire.NewConnectionID{Seq: n, RetirePriorTo: n, ID: randomID(5)}))
-		if n%50 == 0 {
-			c.hear(20 * time.Millisecond)
-		}
-	}
-	return c.report(c.closed || n < 10_000, "after %d frames closed: %t with %#x", n-1, c.closed, c.closeCode), nil
-}
-
 // headerBomb sends 8 field sections of 60,000 one-byte references to an entry of the static table: 5 MB decoded each.
 func headerBomb(addr netip.AddrPort) (report, error) {
 	c, err := dial(addr, nil)
@@ -274,33 +236,4 @@ func headerBomb(addr netip.AddrPort) (report, error) {
 	}
 	c.hear(300 * time.Millisecond)
 	return c.report(true, "%d of 8 stopped, %d bytes of answers, closed: %t with %#x", len(c.resets), c.streamBytes, c.closed, c.closeCode), nil
-}
-
-// cryptoFragments sends 30,000 islands of one byte, and on another connection one far beyond any buffer.
-func cryptoFragments(addr netip.AddrPort) (report, error) {
-	c, err := dial(addr, nil)
-	if err != nil {
-		return report{}, err
-	}
-	defer c.close()
-	for at := int64(1 << 13); at < 1<<13+60_000; {
-		var b []byte
-		for ; len(b) < 1000; at += 2 {
-			b = wire.AppendCrypto(b, wire.Crypto{Offset: at, Data: []byte{0}})
-		}
-		c.send(wire.AppSpace, b)
-	}
-	c.hear(300 * time.Millisecond)
-	if !c.closed {
-		return c.report(false, "30,000 islands were kept"), nil
-	}
-	islands := c.closeCode
-	if c, err = dial(addr, nil); err != nil {
-		return report{}, err
-	}
-	defer c.close()
-	c.send(wire.AppSpace, wire.AppendCrypto(nil, wire.Crypto{Offset: 1 << 40, Data: []byte{0}}))
-	c.hear(300 * time.Millisecond)
-	const want = uint64(wire.CryptoBufferExceeded)
-	return c.report(islands == want && c.closed && c.closeCode == want, "islands closed with %#x, the far byte: %t with %#x", islands, c.closed, c.closeCode), nil
 }

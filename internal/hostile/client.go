@@ -30,6 +30,8 @@ type client struct {
 	token   []byte
 	hello   []byte // the ClientHello, for a second Initial packet
 	silent  bool   // nothing is acknowledged
+	blanket bool   // all is acknowledged up to the largest number that came, whether it came or not
+	sparse  bool   // packets with odd numbers are not acknowledged
 	heard
 }
 
@@ -40,7 +42,10 @@ type heard struct {
 	closed              bool
 	closeCode           uint64
 	closeApp            bool
-	responses           int     // PATH_RESPONSE frames
+	responses           int // PATH_RESPONSE frames
+	answered            map[[8]byte]bool
+	repeated            int     // those that had come before
+	ackRanges           int     // in one ACK frame, at most
 	issued              []int64 // sequence numbers of NEW_CONNECTION_ID frames
 	maxStreams          int64   // bidirectional
 	resets              map[int64]bool
@@ -52,6 +57,11 @@ var errNoHandshake = errors.New("the handshake did not end")
 
 // newClient makes a client that has sent nothing yet. params changes its transport parameters; nil: all is generous.
 func newClient(addr netip.AddrPort, local netip.Addr, params func(*wire.TransportParams)) (*client, error) {
+	return newRawClient(addr, local, params, func(raw []byte) []byte { return raw })
+}
+
+// newRawClient is newClient with a change to its encoded transport parameters.
+func newRawClient(addr netip.AddrPort, local netip.Addr, params func(*wire.TransportParams), change func([]byte) []byte) (*client, error) {
 	var from *net.UDPAddr
 	if local.IsValid() {
 		from = net.UDPAddrFromAddrPort(netip.AddrPortFrom(local, 0))
@@ -61,7 +71,7 @@ func newClient(addr netip.AddrPort, local netip.Addr, params func(*wire.Transpor
 		return nil, err
 	}
 	c := &client{conn: conn, src: randomID(5)}
-	c.resets = map[int64]bool{}
+	c.resets, c.answered = map[int64]bool{}, map[[8]byte]bool{}
 	p := wire.DefaultTransportParams()
 	p.InitialSrcID = c.src.AppendTo(nil)
 	p.InitialMaxData, p.InitialMaxStreamDataBidiLocal, p.InitialMaxStreamDataUni = 1<<40, 1<<40, 1<<20
@@ -72,7 +82,7 @@ func newClient(addr netip.AddrPort, local netip.Addr, params func(*wire.Transpor
 	}
 	c.tls = handshake.NewClient(&tls.Config{ServerName: "localhost", InsecureSkipVerify: true, NextProtos: []string{"h3"},
 		CurvePreferences: []tls.CurveID{tls.X25519}, // a ClientHello that fits into one packet
-	}, p.AppendTo(nil, 1))
+	}, change(p.AppendTo(nil, 1)))
 	c.readdress(randomID(8))
 	if err := c.tls.Start(); err != nil {
 		return nil, err
@@ -165,6 +175,14 @@ func (c *client) sayCrypto() {
 			c.send(wire.Space(space), f)
 		}
 	}
+}
+
+// sayInitial sends what TLS has to say in Initial packets, and keeps the rest.
+func (c *client) sayInitial() {
+	kept := c.pending
+	c.pending[wire.HandshakeSpace], c.pending[wire.AppSpace] = nil, nil
+	c.sayCrypto()
+	c.pending[wire.HandshakeSpace], c.pending[wire.AppSpace] = kept[wire.HandshakeSpace], kept[wire.AppSpace]
 }
 
 // send sends one packet with these frames, in a datagram of its own.

@@ -1,16 +1,31 @@
 package hostile
 
 import (
+	"math"
 	"time"
 
 	"github.com/godwit-net/godwit/internal/handshake"
+	"github.com/godwit-net/godwit/internal/rangeset"
 	"github.com/godwit-net/godwit/internal/wire"
 )
 
+// long is how long something is waited for that has to come: nothing is measured by it.
+const long = 2 * time.Minute
+
+// hearClose takes what comes until the connection is closed.
+func (c *client) hearClose() {
+	for end := time.Now().Add(long); !c.closed && time.Now().Before(end); {
+		c.hear(100 * time.Millisecond)
+	}
+}
+
 // hear takes what comes until nothing has for so long, or the connection is closed.
-func (c *client) hear(quiet time.Duration) {
+func (c *client) hear(quiet time.Duration) { c.hearFor(quiet, math.MaxInt64) }
+
+// hearFor is hear until most bytes have come in all.
+func (c *client) hearFor(quiet time.Duration, most int64) {
 	b := make([]byte, 64<<10)
-	for !c.closed {
+	for !c.closed && c.gotBytes < most {
 		c.conn.SetReadDeadline(time.Now().Add(quiet))
 		n, err := c.conn.Read(b)
 		if err != nil {
@@ -29,9 +44,28 @@ func (c *client) hear(quiet time.Duration) {
 func (c *client) acknowledge() {
 	for space := range c.seen {
 		if !c.silent && len(c.seen[space]) > 0 {
-			c.send(wire.Space(space), wire.AppendAck(nil, wire.Ack{}, c.seen[space], 1000))
+			c.send(wire.Space(space), wire.AppendAck(nil, wire.Ack{}, c.claims(c.seen[space]), 1000))
 		}
 	}
+}
+
+// claims is what the client says has come.
+func (c *client) claims(seen rangeset.Set) rangeset.Set {
+	switch {
+	case c.blanket:
+		return rangeset.Set{{Start: 0, End: seen.End()}}
+	case c.sparse:
+		var even rangeset.Set
+		for _, r := range seen {
+			for n := r.Start + r.Start&1; n < r.End; n += 2 {
+				even.Add(n, n+1)
+			}
+		}
+		if len(even) > 0 {
+			return even
+		}
+	}
+	return seen
 }
 
 // take opens the packets of a datagram.
@@ -111,7 +145,9 @@ func (c *client) takeFrame(space wire.Space, b []byte, complete *bool) (n int) {
 		c.done = true
 		return 1
 	case t == wire.FrameAck || t == wire.FrameAckECN:
-		_, _, n = wire.ConsumeAck(b, nil)
+		var ranges []rangeset.Range
+		_, ranges, n = wire.ConsumeAck(b, nil)
+		c.ackRanges = max(c.ackRanges, len(ranges))
 	case t == wire.FrameCrypto:
 		var f wire.Crypto
 		if f, n = wire.ConsumeCrypto(b); n > 0 {
@@ -122,8 +158,12 @@ func (c *client) takeFrame(space wire.Space, b []byte, complete *bool) (n int) {
 		f, n = wire.ConsumeStream(b)
 		c.streamBytes += int64(len(f.Data))
 	case t == wire.FramePathResponse:
-		c.responses++
-		_, n = wire.ConsumePathResponse(b)
+		var data [8]byte
+		data, n = wire.ConsumePathResponse(b)
+		if c.responses++; c.answered[data] {
+			c.repeated++
+		}
+		c.answered[data] = true
 	case t == wire.FramePathChallenge:
 		_, n = wire.ConsumePathChallenge(b)
 	case t == wire.FrameNewConnectionID:

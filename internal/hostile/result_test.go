@@ -3,7 +3,10 @@ package hostile
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -23,6 +26,7 @@ type result struct {
 	Old, New       fetches
 	Afterwards     string // why a client afterwards was not served; empty: it was
 	What, Why, Err string
+	Unclaimed      string // which datagrams reached no connection, and how many; "" where nobody tells
 }
 
 // perMiB is seconds of the processor for each MiB that was sent.
@@ -35,6 +39,17 @@ func (r *result) perMiB() string {
 
 func mib(n int64) float64 { return float64(n) / (1 << 20) }
 
+// unclaimed picks from a server's counters what it says of datagrams that reached no connection.
+func unclaimed(counters map[string]int64) string {
+	s := ""
+	for _, name := range slices.Sorted(maps.Keys(counters)) {
+		if reason, ok := strings.CutPrefix(name, "unclaimed."); ok {
+			s += fmt.Sprintf("%s %d ", reason, counters[name])
+		}
+	}
+	return s
+}
+
 // line is a row of the table in docs/security.md.
 func (r *result) line() string {
 	return fmt.Sprintf("| %s | %.2f | %.2f | %.1f | %.1f | %s | %d of %d | %d of %d | %s |", r.Attack, mib(r.Sent), mib(r.Got),
@@ -44,8 +59,8 @@ func (r *result) line() string {
 // keep logs a result, and appends it to the file GODWIT_HOSTILE_RESULTS.
 func (r *result) keep(t *testing.T) {
 	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-	t.Logf("%s\nconnected before: median %.1f ms, worst %.1f; newcomers: median %.1f ms, worst %.1f; goroutines %d, descriptors %d",
-		r.line(), ms(r.Old.Median), ms(r.Old.Worst), ms(r.New.Median), ms(r.New.Worst), r.Goroutines, r.Descriptors)
+	t.Logf("%s\nconnected before: median %.1f ms, worst %.1f; newcomers: median %.1f ms, worst %.1f; goroutines %d, descriptors %d; %s",
+		r.line(), ms(r.Old.Median), ms(r.Old.Worst), ms(r.New.Median), ms(r.New.Worst), r.Goroutines, r.Descriptors, r.Unclaimed)
 	name := os.Getenv("GODWIT_HOSTILE_RESULTS")
 	if name == "" {
 		return

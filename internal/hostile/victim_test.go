@@ -2,6 +2,7 @@ package hostile
 
 import (
 	"bufio"
+	"flag"
 	"fmt"
 	"io"
 	"net/netip"
@@ -100,6 +101,8 @@ func godwit(t *testing.T) string {
 }
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	flag.Set("test.parallel", "64") // most of them wait for a server to recover
 	code := m.Run()
 	if built != "" {
 		os.RemoveAll(built)
