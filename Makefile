@@ -19,8 +19,8 @@ test: ## the tests of the main module
 race: ## the same under the race detector
 	$(GO) test -race ./...
 
-sim: ## random worlds from seeds; SEED=n replays one
-	GODWIT_SEED=$(SEED) $(GO) test -count=1 ./internal/sim
+sim: ## random worlds from seeds; SEED=n replays one, SEEDS=n lives n of them, from SEED on, and lists those that failed
+	GODWIT_SEED=$(SEED) GODWIT_SEEDS=$(SEEDS) $(GO) test -count=1 -timeout=12h $(if $(SEEDS),-v -run TestSeeds) ./internal/sim
 
 hostile: ## hostile clients against godwit serve; ADDR=ip:port looks how another server does, whose process is PID if it is local
 	GODWIT_HOSTILE=full GODWIT_HOSTILE_ADDR=$(ADDR) GODWIT_HOSTILE_PID=$(PID) $(GO) test -count=1 -timeout=1h -v ./internal/hostile

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"github.com/godwit-net/godwit/internal/engine"
@@ -18,6 +19,15 @@ const (
 	NoEarly       Early = iota // nobody has been there before
 	EarlyAccepted              // the server takes it, once for each ticket
 	EarlyRejected              // the server says no to every ticket
+)
+
+// Token is what clients have who come back (RFC 9000, section 8.1.3).
+type Token uint8
+
+const (
+	NoToken    Token = iota // nothing
+	GoodToken               // a token of the server's
+	StaleToken              // a token of a server's that had other keys
 )
 
 // earlyServer is what a server of such a world has for all its connections.
@@ -60,11 +70,20 @@ func (w *World) prepareEarly() {
 	}
 }
 
-// visit is before the world began: a connection on a perfect path, until the client has a session.
+// visit is before the world began: a connection on a perfect path, until the client has what it will come back with.
 func (w *World) visit(p *pair, path engine.Path) {
-	p.sessions = &sessions{ClientSessionCache: tls.NewLRUClientSessionCache(2)}
+	if w.config.Early != NoEarly {
+		p.sessions = &sessions{ClientSessionCache: tls.NewLRUClientSessionCache(2)}
+	}
+	tokens := w.server.acceptor.Tokens
+	if w.config.Token == StaleToken {
+		tokens.Key[0]++
+	}
 	conf := w.config.Client
 	conf.TLS, conf.Seed = w.clientTLS(p), w.randomSeed()
+	if first := conf.FirstVersion(); len(w.config.Server.Versions) > 0 && !slices.Contains(w.config.Server.Versions, first) {
+		conf.Versions = w.config.Server.Versions
+	}
 	c, err := engine.NewClient(w.now, &conf, path)
 	if err != nil {
 		w.fail("%s cannot visit: %w", p.name, err)
@@ -79,7 +98,7 @@ func (w *World) visit(p *pair, path engine.Path) {
 			if s == nil {
 				v := acceptor.Receive(now, d, make([]byte, wire.MinInitialSize), 1)
 				server := w.config.Server
-				server.TLS, server.Seed = w.early.tls, w.randomSeed()
+				server.TLS, server.Seed, server.Tokens = w.serverTLS(), w.randomSeed(), &tokens
 				if s, err = engine.NewServer(now, &server, v.Incoming); err != nil {
 					w.fail("%s cannot be visited: %w", p.name, err)
 					return
@@ -93,11 +112,14 @@ func (w *World) visit(p *pair, path engine.Path) {
 				c.Receive(now, engine.Datagram{Payload: b, Path: path})
 			}
 		}
-		if p.sessions.full {
+		if t := c.TakeToken(); t != nil && w.config.Token != NoToken {
+			p.token = t
+		}
+		if (p.sessions == nil || p.sessions.full) && (w.config.Token == NoToken || p.token != nil) {
 			return
 		}
 	}
-	w.fail("%s has visited and got no session", p.name)
+	w.fail("%s has visited and got no session, or no token", p.name)
 }
 
 // composed returns the datagrams that a connection has to send.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/godwit-net/godwit/internal/engine"
+	"github.com/godwit-net/godwit/internal/instant"
 )
 
 // flow is a Flow under way.
@@ -13,7 +14,8 @@ type flow struct {
 	pair   *pair
 	id     int64
 	opened bool
-	ways   [2]way // the request, and the response
+	ranked [2]bool // an end has said which streams go first
+	ways   [2]way  // the request, and the response
 }
 
 // way is one direction of a stream, seen by both its ends.
@@ -29,6 +31,8 @@ type way struct {
 	reset    bool // the writer abandoned it
 	stopped  bool // the reader refused the rest
 	ended    bool // the reader has seen its end
+
+	resume instant.Time // when the reader turns to it again
 }
 
 const (
@@ -55,6 +59,10 @@ func (f *flow) done() bool { return f.ways[request].ended && (f.Uni || f.ways[re
 
 // run does what an end of the connection can do on the stream now.
 func (f *flow) run(c *conn) {
+	if !f.ranked[c.end()] {
+		f.ranked[c.end()] = true
+		c.SetPriority(f.id, f.Urgency, f.Incremental)
+	}
 	if c.end() == f.opener() {
 		f.write(c, request)
 		if !f.Uni {
@@ -114,7 +122,8 @@ func (f *flow) writeFailed(c *conn, w *way, err error) {
 	if c.Err() != nil {
 		return // the end of the connection is judged elsewhere
 	}
-	if !w.stopped || !errors.As(err, &e) || e.Code != stopCode || !e.Remote {
+	refused := errors.As(err, &e) && e.Code == stopCode && e.Remote || errors.Is(err, engine.ErrUnknownStream) // and forgotten
+	if !w.stopped || !refused {
 		c.host.fail("%s cannot write to stream %d: %w", c.host.name, f.id, err)
 	}
 	w.reset = true
@@ -125,6 +134,9 @@ func (f *flow) receive(c *conn, direction int) {
 	w := &f.ways[direction]
 	var b [4096]byte
 	for !w.ended {
+		if w.resume > c.host.now {
+			return // an alarm is set
+		}
 		n, fin, err := c.Read(c.host.now, f.id, b[:])
 		if err != nil {
 			f.readFailed(c, w, err)
@@ -139,8 +151,37 @@ func (f *flow) receive(c *conn, direction int) {
 			w.stopped, w.ended = true, true
 		case n == 0:
 			return // EventReadable will tell
+		case f.Pause > 0:
+			w.resume = c.host.now.Add(f.Pause)
+			c.host.after(f.Pause, func() { c.again(f) })
 		}
 		c.touched = true
+	}
+}
+
+// again turns to a stream once more, if its connection is not over.
+func (c *conn) again(f *flow) {
+	if !c.gone && c.Err() == nil && !c.pair.closed {
+		c.runFlow(f.id)
+	}
+}
+
+// giveUp abandons what is left of a stream that this end opened.
+func (f *flow) giveUp(c *conn) {
+	if f.done() || c.gone || c.Err() != nil || c.pair.closed {
+		return
+	}
+	if w := &f.ways[request]; !w.ended {
+		w.reset = true
+		c.Reset(c.host.now, f.id, resetCode)
+	}
+	if w := &f.ways[response]; !f.Uni && !w.ended {
+		w.stopped, w.ended = true, true
+		c.Stop(c.host.now, f.id, stopCode)
+	}
+	c.touched = true
+	if f.done() {
+		c.pair.next()
 	}
 }
 
@@ -148,6 +189,9 @@ func (f *flow) receive(c *conn, direction int) {
 func (f *flow) compare(c *conn, w *way, b []byte) {
 	if n := w.content.match(b, w.read); n < len(b) {
 		c.host.fail("%s read a wrong byte on stream %d at offset %d", c.host.name, f.id, w.read+int64(n))
+	}
+	if len(b) > 0 {
+		f.pair.progress(c.host.now)
 	}
 	w.read += int64(len(b))
 	if w.read > w.written {
@@ -160,6 +204,7 @@ func (f *flow) end(c *conn, w *way) {
 	if w.read != w.total || !w.finished {
 		c.host.fail("%s saw the end of stream %d after %d bytes of %d, %d were written", c.host.name, f.id, w.read, w.total, w.written)
 	}
+	f.pair.progress(c.host.now)
 	w.ended = true
 }
 
@@ -176,6 +221,7 @@ func (f *flow) readFailed(c *conn, w *way, err error) {
 		c.host.fail("%s read %d bytes on stream %d before its reset, and %d were promised", c.host.name, w.read, f.id, w.promised)
 	}
 	w.ended = true
+	f.pair.progress(c.host.now)
 	c.touched = true
 }
 

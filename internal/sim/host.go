@@ -20,6 +20,8 @@ type host struct {
 	acceptor engine.Acceptor
 	demux    engine.Demux[*conn]
 	conns    []*conn
+	index    int   // of a client
+	budget   int64 // Config.Budget
 }
 
 // conn is a connection of the engine and what the world knows of it.
@@ -32,7 +34,9 @@ type conn struct {
 	touched bool
 	gone    bool // drained and forgotten
 	audit   audit
-	log     []byte // its trace so far
+	log     []byte        // its trace so far
+	ids     []wire.ConnID // that lead here, or did
+	tokens  [][16]byte
 }
 
 // end returns which end of its connection this is.
@@ -52,10 +56,12 @@ func (w *World) addHost(name string, ids engine.IDGenerator, addrs ...netip.Addr
 	return h
 }
 
-// dial starts the connection of a client.
-func (h *host) dial(p *pair) {
+// dial starts the connection of a client; after is why its last attempt failed.
+func (h *host) dial(p *pair, after *engine.VersionError) {
 	c := h.config.Client
-	c.TLS = h.clientTLS(p)
+	c.TLS, c.Token, c.After = h.clientTLS(p), p.token, after
+	c.ClaimID, c.ConnWindow = h.claim, h.firstWindow(&c)
+	p.token = nil
 	c.Seed, c.ResetKey = h.randomSeed(), h.acceptor.ResetKey
 	c.NewTrace = h.traceMaker(false)
 	ec, err := engine.NewClient(h.now, &c, engine.Path{Local: h.addrs[0], Remote: serverAddr})
@@ -70,6 +76,7 @@ func (h *host) dial(p *pair) {
 func (h *host) accept(in engine.Incoming) *conn {
 	c := h.config.Server
 	c.TLS = h.serverTLS()
+	c.ClaimID, c.ConnWindow = h.claim, h.firstWindow(&c)
 	c.Seed, c.ResetKey, c.Tokens = h.randomSeed(), h.acceptor.ResetKey, &h.acceptor.Tokens
 	c.NewTrace = h.traceMaker(true)
 	ec, err := engine.NewServer(h.now, &c, in)
@@ -77,7 +84,7 @@ func (h *host) accept(in engine.Incoming) *conn {
 		h.fail("%s cannot accept: %w", h.name, err)
 		return nil
 	}
-	return h.add(&conn{Conn: ec, server: true, audit: audit{validated: in.Validated}})
+	return h.add(&conn{Conn: ec, server: true, audit: newAudit(in)})
 }
 
 func (h *host) add(c *conn) *conn {
@@ -86,6 +93,19 @@ func (h *host) add(c *conn) *conn {
 	h.conns = append(h.conns, c)
 	h.settle(c)
 	return c
+}
+
+// claim reports whether a connection ID leads nowhere yet, or is the empty one of a connection that is over.
+func (h *host) claim(id wire.ConnID) bool {
+	other, taken := h.demux.Holder(id)
+	return !taken || id.Len() == 0 && other.Closed()
+}
+
+// remove ends that an ID leads to a connection.
+func (h *host) remove(id wire.ConnID, c *conn) {
+	if other, ok := h.demux.Holder(id); ok && other == c {
+		h.demux.Remove(id)
+	}
 }
 
 // settle takes a connection's events.
@@ -99,10 +119,12 @@ func (h *host) settle(c *conn) (any bool) {
 		switch e.Kind {
 		case engine.EventIDIssued:
 			h.demux.Add(e.ID, c)
+			c.ids = append(c.ids, e.ID)
 		case engine.EventIDRetired:
-			h.demux.Remove(e.ID)
+			h.remove(e.ID, c)
 		case engine.EventTokenAdded:
 			h.demux.AddToken(e.Token, c)
+			c.tokens = append(c.tokens, e.Token)
 		case engine.EventTokenRemoved:
 			h.demux.RemoveToken(e.Token)
 		case engine.EventDrained:
@@ -127,7 +149,7 @@ func (h *host) receive(p simnet.Packet) {
 			return
 		}
 	}
-	c.audit.receive(p.Payload)
+	c.audit.receive(p, h.reached)
 	c.Receive(h.now, d)
 	c.touched = true
 }
@@ -174,7 +196,10 @@ func (h *host) drain() (any bool) {
 	for _, c := range h.conns {
 		for c.touched && h.err == nil {
 			c.touched, any = false, true
-			for h.compose(c) || h.settle(c) {
+			if c.gone {
+				break
+			}
+			for h.balance(c); h.compose(c) || h.settle(c); h.balance(c) {
 			}
 			c.due = h.lateBy(c.Deadline())
 			c.log = append(c.log, c.Trace().Take()...)
@@ -208,7 +233,9 @@ func (h *host) compose(c *conn) bool {
 	h.check(c, before, t)
 	for b := h.buf[:t.Size]; len(b) > 0; {
 		n := min(t.Segment, len(b))
-		h.net.Send(h.now, simnet.Packet{From: t.Path.Local, To: t.Path.Remote, Payload: b[:n], ECN: t.ECN})
+		p := simnet.Packet{From: t.Path.Local, To: t.Path.Remote, Payload: b[:n], ECN: t.ECN}
+		h.net.Send(h.now, p)
+		h.spoofed(p)
 		b = b[n:]
 	}
 	return true

@@ -153,7 +153,7 @@ func TestANewPortKeepsTheSizeAndANewAddressDoesNot(t *testing.T) {
 	}{{"address", []time.Duration{1500 * ms}, 2}, {"address, then port", []time.Duration{1500 * ms, 2500 * ms}, 2}} {
 		t.Run(c.name, func(t *testing.T) {
 			cfg := both(Config{Seed: seedOr(t, 1), Work: Workload{Flows: []Flow{{Response: 10_000_000}}}, Client: patient, Server: patient,
-				Rebind: c.rebind, Trace: true}, ethernet)
+				Turns: turnsOf(Rebind, c.rebind...), Trace: true}, ethernet)
 			cfg.Client.KeepAlive = 300 * ms
 			r := live(t, cfg)
 			if got := r.Server.DatagramSize; got != 1452 {

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"encoding/binary"
 	"math/rand/v2"
 	"slices"
@@ -12,8 +13,8 @@ import (
 	"github.com/godwit-net/godwit/internal/wire"
 )
 
-// Random returns a world made up from a seed: any links, faults, limits and work, but none so bad that the work cannot be
-// done in the time it has.
+// Random returns a world made up from a seed: any links, faults, limits and work. In five of six nothing is so bad that the work cannot
+// be done in the time it has; in the others connections may fail, but not for ever be neither alive nor dead.
 func Random(seed uint64) Config {
 	var s [32]byte
 	binary.BigEndian.PutUint64(s[:], ^seed) // not the generator that the world itself uses
@@ -22,24 +23,15 @@ func Random(seed uint64) Config {
 	if d.one(3) {
 		c.TimerDelay = d.duration(5 * time.Millisecond)
 	}
-	if d.one(4) {
-		for range 1 + d.IntN(3) {
-			c.Rebind = append(c.Rebind, d.duration(3*time.Second))
-		}
-		slices.Sort(c.Rebind)
-	}
 	c.Client, c.Server = d.endpoint(), d.endpoint()
-	if c.Prefer = d.one(4); d.one(4) {
-		for range 1 + d.IntN(3) {
-			c.Migrate = append(c.Migrate, d.duration(3*time.Second))
-		}
-		slices.Sort(c.Migrate)
-	}
+	c.Prefer = d.one(4)
+	c.Topology = d.topology()
+	c.Turns = d.turns(c.Clients)
 	if d.one(4) {
 		c.Validation = engine.ValidateAlways
 	}
 	c.Client.Versions, c.Server.Versions = d.versions()
-	if len(c.Rebind) > 0 {
+	if c.Quiet > 0 || slices.ContainsFunc(c.Turns, func(t Turn) bool { return t.Kind == Rebind }) {
 		// A client that only waits does not notice that nothing can reach it any more: it has to speak now and then.
 		c.Client.KeepAlive = time.Second
 	}
@@ -47,13 +39,42 @@ func Random(seed uint64) Config {
 		c.Early = Early(1 + d.IntN(2))
 	}
 	if d.one(3) {
+		c.Token = GoodToken + Token(d.IntN(2))
+	}
+	for end := range c.Budget {
+		if d.one(5) {
+			c.Budget[end] = 10_000 + d.size(1_000_000)
+		}
+	}
+	if d.one(3) {
 		c.Work.Datagrams = d.size(1000)
 		c.Client.MaxDatagramFrame, c.Server.MaxDatagramFrame = d.size(65535), d.size(65535)
 	}
 	if d.one(3) {
-		c.Client.IDs, c.Server.IDs = idsOf(d.IntN(wire.MaxConnIDLen+1)), idsOf(4+d.IntN(wire.MaxConnIDLen-3))
+		c.Client.IDs, c.Server.IDs = idsOf(d.IntN(wire.MaxConnIDLen+1)), idsOf(2+d.IntN(wire.MaxConnIDLen-1))
+	}
+	if d.one(6) {
+		d.harden(&c)
 	}
 	return c
+}
+
+// turns makes up what befalls so many clients.
+func (d dice) turns(clients int) (turns []Turn) {
+	for kind := range numTurnKinds {
+		often := 4
+		if kind == HangUp || kind == Vanish {
+			often = 15
+		}
+		if !d.one(often) {
+			continue
+		}
+		for range 1 + d.IntN(3) {
+			turns = append(turns, Turn{Kind: kind, Client: d.IntN(clients), Server: d.one(2), After: d.duration(3 * time.Second)})
+		}
+	}
+	slices.SortStableFunc(turns, func(a, b Turn) int { return cmp.Compare(a.After, b.After) })
+	return turns
 }
 
 // dice are for making up worlds.
@@ -91,8 +112,8 @@ func (d dice) probability(limit float64) float64 {
 // link makes up one direction.
 func (d dice) link() simnet.LinkConfig {
 	c := simnet.LinkConfig{
-		Delay:   d.duration(100 * time.Millisecond),
-		Loss:    d.probability(0.1),
+		Delay: d.duration(100 * time.Millisecond),
+		Loss:  d.probability(0.1), LossRun: 5,
 		Corrupt: d.probability(0.05),
 		Reorder: d.probability(0.2), ReorderDelay: d.duration(50 * time.Millisecond),
 		Duplicate: d.probability(0.1), DuplicateDelay: d.duration(200 * time.Millisecond),
@@ -108,7 +129,8 @@ func (d dice) link() simnet.LinkConfig {
 		}
 	}
 	if d.one(5) {
-		c.Burst = simnet.Burst{Enter: 0.02 * d.Float64(), Leave: 0.2 + 0.6*d.Float64(), Loss: 0.5 + 0.5*d.Float64()}
+		// Bursts are counted in datagrams: a long one would outlast a connection whose probes come at intervals that double.
+		c.Burst = simnet.Burst{Enter: 0.02 * d.Float64(), Leave: 0.6 + 0.4*d.Float64(), Loss: 0.5 + 0.5*d.Float64()}
 	}
 	if d.one(5) {
 		c.Outages = []simnet.Outage{Outage(d.duration(2*time.Second), d.duration(2*time.Second))}
@@ -121,6 +143,14 @@ func (d dice) link() simnet.LinkConfig {
 	}
 	if d.one(4) {
 		c.ECN = simnet.ECNFault(d.IntN(5))
+	}
+	if c.Rate > 0 && d.one(4) {
+		for at := d.duration(time.Second); len(c.Steps) < 3; at += d.duration(2 * time.Second) {
+			c.Steps = append(c.Steps, simnet.RateStep{At: epoch.Add(at), Rate: 20_000 + d.size(10_000_000)})
+		}
+	}
+	if d.one(6) {
+		c.Stalls = []simnet.Outage{Outage(d.duration(2*time.Second), d.duration(time.Second))}
 	}
 	if d.one(5) {
 		c.Mask = d.Uint64() & d.Uint64() & d.Uint64()
@@ -145,6 +175,15 @@ func (d dice) work() Workload {
 		if d.one(8) {
 			f.StopAfter = d.size(f.Request)
 		}
+		if d.one(2) {
+			f.Urgency, f.Incremental = uint8(d.IntN(engine.MaxUrgency+1)), d.one(2)
+		}
+		if d.one(10) {
+			f.GiveUp = d.duration(2 * time.Second)
+		}
+		if d.one(10) && f.Request+f.Response < 200_000 {
+			f.Pause = d.duration(200 * time.Millisecond)
+		}
 	}
 	return w
 }
@@ -168,9 +207,12 @@ func (d dice) endpoint() engine.Config {
 	if d.one(3) {
 		c.MaxDatagramSize = 1200 + d.IntN(273)
 	}
+	c.OneID = d.one(10)
 	c.ECN = engine.ECN(d.IntN(3))
-	if d.one(3) {
-		c.Controller = func(mss int) congestion.Controller { return congestion.NewReno(mss) }
+	name := congestion.Names()[d.IntN(len(congestion.Names()))]
+	c.Controller = func(mss int) congestion.Controller {
+		ctl, _ := congestion.ByName(name, mss)
+		return ctl
 	}
 	if d.one(5) {
 		c.KeepAlive = time.Second + d.duration(10*time.Second)
@@ -178,11 +220,10 @@ func (d dice) endpoint() engine.Config {
 	return c
 }
 
-// versions makes up what the two ends speak, so that they come together without a Version Negotiation packet: clients of a
-// world do not dial twice.
+// versions makes up what the two ends speak, so that they come together, if need be by a Version Negotiation packet.
 func (d dice) versions() (client, server []uint32) {
 	const v1, v2 = wire.Version1, wire.Version2
-	switch d.IntN(6) {
+	switch d.IntN(7) {
 	case 0:
 		return []uint32{v2, v1}, []uint32{v1} // wanted and not to be had
 	case 1:
@@ -191,6 +232,8 @@ func (d dice) versions() (client, server []uint32) {
 		return []uint32{v2, v1}, nil // the server changes the version
 	case 4:
 		return []uint32{v2}, nil
+	case 5:
+		return []uint32{v1, v2}, []uint32{v2} // the client has to dial again
 	}
 	return nil, nil
 }

@@ -1,5 +1,7 @@
 package sim
 
+import "time"
+
 // Workload is what the two ends of a connection do.
 type Workload struct {
 	Flows []Flow
@@ -23,6 +25,13 @@ type Flow struct {
 	Promise int64
 	// StopAfter, if not 0, makes the reader of the request refuse the rest once it read so many bytes.
 	StopAfter int64
+
+	Urgency     uint8 // of the stream at both ends: 0 to 7, the smaller the sooner
+	Incremental bool
+	// Pause, if not 0, is for how long both readers turn away after each bite of a few kilobytes.
+	Pause time.Duration
+	// GiveUp, if not 0, is after how long the opener abandons what is left of the stream in both directions.
+	GiveUp time.Duration
 }
 
 // Repeat returns a workload of n flows of a kind.

@@ -8,7 +8,9 @@
 //   - bytes read are not, bit for bit and in order, those written, or their end is not the end (content.go)
 //   - nothing is left that could happen, but work is left (liveness)
 //   - a datagram is received twice, or is none that was sent, or the counters of datagrams do not add up (datagrams.go)
-//   - a connection ends that nobody closed
+//   - a connection ends that nobody closed, or that nobody but a fault could have
+//   - more is promised to peers than a host has memory for, or held than was promised (budget.go)
+//   - a connection makes no progress although nothing is wrong any more, or talks and gets nowhere (progress.go)
 //   - an endpoint sends more than RFC 9000 or its congestion window allow (checks.go)
 //   - time stands still, or runs out
 //
@@ -40,17 +42,21 @@ type Config struct {
 	Client, Server engine.Config
 	// Validation is when the server sends Retry packets.
 	Validation engine.Validation
-	// Rebind are the instants at which the first client's NAT gives it another address, counted from the confirmation of
-	// its handshake: "The design of QUIC relies on endpoints retaining a stable address for the duration of the
-	// handshake" (RFC 9000, section 9).
-	Rebind []time.Duration
-	// Migrate are the instants at which the first client moves, of its own will, to another address of its own, counted as
-	// those of Rebind. An instant at which it may not move, or is moving, passes.
-	Migrate []time.Duration
+	// Topology is what else there is between them.
+	Topology
+	// Turns are what befalls the connections.
+	Turns []Turn
 	// Prefer makes the server prefer another address of its own to the one it is first reached at.
 	Prefer bool
 	// Early is what becomes of 0-RTT.
 	Early Early
+	// Token is what clients have been given to prove their addresses with.
+	Token Token
+	// Budget is the memory that each host, the clients and the server, has for what its connections are sent, in bytes. 0: what
+	// their windows come to.
+	Budget [2]int64
+	// Hard makes it no fault of a connection that it ends because of what befell it.
+	Hard bool
 	// Work is what every client and the server do on their connection.
 	Work Workload
 	// TimerDelay is how late timers fire at most, evenly distributed: no clock is as exact as a virtual one.
@@ -101,19 +107,21 @@ func clientAddr(i int) netip.AddrPort {
 
 // World is a world being lived.
 type World struct {
-	config Config
-	now    instant.Time
-	net    *simnet.Network
-	rng    *rand.ChaCha8
-	server *host
-	hosts  []*host // in the order of their making, the server first
-	pairs  []*pair // one per client
-	err    error
-	result Result
-	buf    [64 * 1500]byte
-	moves  []instant.Time // when the first client migrates
-	still  int            // turns since time last moved
-	early  earlyServer
+	config  Config
+	now     instant.Time
+	net     *simnet.Network
+	rng     *rand.ChaCha8
+	server  *host
+	hosts   []*host // in the order of their making, the server first
+	pairs   []*pair // one per client
+	err     error
+	result  Result
+	buf     [64 * 1500]byte
+	alarms  alarms
+	laid    [][2]netip.Addr         // links, both ways: a client's address, and the server's
+	reached map[netip.AddrPort]bool // where clients were reached, as the server knows them
+	still   int                     // turns since time last moved
+	early   earlyServer
 }
 
 // Run lives a world to its end. The Result is filled in as far as the world came, also when there is an error.
@@ -144,7 +152,7 @@ func newWorld(c Config) *World {
 	}
 	var seed [32]byte
 	binary.BigEndian.PutUint64(seed[:], c.Seed)
-	w := &World{config: c, now: epoch, net: simnet.New(c.Seed), rng: rand.NewChaCha8(seed)}
+	w := &World{config: c, now: epoch, net: simnet.New(c.Seed), rng: rand.NewChaCha8(seed), reached: make(map[netip.AddrPort]bool)}
 	servers := []netip.AddrPort{serverAddr}
 	if c.Prefer {
 		w.config.Server.PreferredV4 = preferredAddr
@@ -152,69 +160,30 @@ func newWorld(c Config) *World {
 	}
 	w.server = w.addHost("server", c.Server.IDs, servers...)
 	w.server.acceptor.Server, w.server.acceptor.Versions = true, c.Server.Versions
+	w.server.budget = c.Budget[server]
 	if c.Early != NoEarly {
 		w.prepareEarly()
 	}
 	for i := range c.Clients {
-		addrs := []netip.AddrPort{clientAddr(i)}
-		for j := range c.Migrate {
-			if i == 0 {
-				addrs = append(addrs, movedAddr(j))
-			}
-		}
-		for _, addr := range addrs {
-			for _, s := range servers {
-				w.net.Link(addr.Addr(), s.Addr(), c.Up)
-				w.net.Link(s.Addr(), addr.Addr(), c.Down)
-			}
-		}
+		w.connect(i)
 		p := newPair(w, i)
-		if c.Early != NoEarly {
+		w.pairs = append(w.pairs, p)
+		if c.Early != NoEarly || c.Token != NoToken {
 			w.visit(p, engine.Path{Local: clientAddr(i), Remote: serverAddr})
 		}
-		w.pairs = append(w.pairs, p)
-		w.addHost(p.name, c.Client.IDs, addrs...).dial(p)
+		h := w.addHost(p.name, c.Client.IDs, w.clientAddrs(i)...)
+		h.index, h.budget = i, c.Budget[client]
+		h.dial(p, nil)
+	}
+	if c.Heal > 0 {
+		w.after(c.Heal, w.heal)
 	}
 	return w
 }
 
-// movedAddr returns the address that the first client moves to the i-th time: every other time another port alone.
-func movedAddr(i int) netip.AddrPort {
-	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 1, 0, byte(i / 2)}), uint16(7000+i))
-}
-
-// migrate has the first client move when it is time.
-func (w *World) migrate() {
-	if len(w.moves) == 0 || w.moves[0] > w.now {
-		return
-	}
-	i := len(w.config.Migrate) - len(w.moves)
-	w.moves = w.moves[1:]
-	c := w.pairs[0].ends[client]
-	if c.gone {
-		return
-	}
-	_ = c.Migrate(w.now, engine.Path{Local: movedAddr(i), Remote: c.Path().Remote})
-	c.touched = true
-}
-
-// rebind has the first client's NAT change its mapping from now on: another port, and every other time another address.
-func (w *World) rebind() {
-	for i, after := range w.config.Rebind {
-		outside := netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(i / 2)}), uint16(6000+i))
-		w.net.Rebind(w.now.Add(after), clientAddr(0), outside)
-	}
-	for _, after := range w.config.Migrate {
-		w.moves = append(w.moves, w.now.Add(after))
-	}
-}
-
 // turn moves time to the next instant at which something happens and lets it happen; false: the world is over.
 func (w *World) turn() bool {
-	next := w.net.Next()
-	if len(w.moves) > 0 {
-		next = instant.Earliest(next, w.moves[0])
-	}
+	next := instant.Earliest(w.net.Next(), w.nextAlarm())
 	for _, h := range w.hosts {
 		next = instant.Earliest(next, h.deadline())
 	}
@@ -238,10 +207,11 @@ func (w *World) turn() bool {
 	for _, h := range w.hosts {
 		h.expire()
 	}
-	w.migrate()
+	w.ring()
 	w.drain()
 	w.finishPairs()
 	w.drain()
+	w.checkTurn()
 	return true
 }
 
@@ -257,6 +227,9 @@ func (w *World) deliver() {
 		}
 		for _, h := range w.hosts {
 			if slices.Contains(h.addrs, p.To) {
+				if h != w.server {
+					w.reached[p.Outside] = true
+				}
 				h.receive(p)
 			}
 		}

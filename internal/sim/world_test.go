@@ -15,20 +15,6 @@ import (
 
 const ms = time.Millisecond
 
-// seedOr returns GODWIT_SEED, if it is set, or the seed given.
-func seedOr(t *testing.T, seed uint64) uint64 {
-	t.Helper()
-	s, ok := os.LookupEnv("GODWIT_SEED")
-	if !ok {
-		return seed
-	}
-	seed, err := strconv.ParseUint(s, 10, 64)
-	if err != nil {
-		t.Fatalf("GODWIT_SEED: %v", err)
-	}
-	return seed
-}
-
 // live runs a world that has to end well. When it does not, it is run again with traces, which stay behind if go test was
 // called with -artifacts.
 func live(t *testing.T, c Config) Result {
@@ -162,7 +148,7 @@ func TestACleanBulkTransferFillsTheLink(t *testing.T) {
 func TestAConnectionSurvivesItsNATRebinding(t *testing.T) {
 	l := link
 	l.Rate = 500_000
-	r := live(t, both(Config{Seed: seedOr(t, 1), Work: bulk, Client: patient, Server: patient, Rebind: []time.Duration{500 * ms, 1500 * ms}}, l))
+	r := live(t, both(Config{Seed: seedOr(t, 1), Work: bulk, Client: patient, Server: patient, Turns: turnsOf(Rebind, 500*ms, 1500*ms)}, l))
 	if r.Server.PathChanges == 0 {
 		t.Error("the server did not follow")
 	}
@@ -171,7 +157,7 @@ func TestAConnectionSurvivesItsNATRebinding(t *testing.T) {
 func TestAClientThatMovesFinishesItsWork(t *testing.T) {
 	l := link
 	l.Rate = 500_000
-	r := live(t, both(Config{Seed: seedOr(t, 1), Work: bulk, Client: patient, Server: patient, Migrate: []time.Duration{300 * ms, 900 * ms, 1500 * ms}}, l))
+	r := live(t, both(Config{Seed: seedOr(t, 1), Work: bulk, Client: patient, Server: patient, Turns: turnsOf(Migrate, 300*ms, 900*ms, 1500*ms)}, l))
 	if r.Client.PathChanges != 3 || r.Server.PathChanges < 3 {
 		t.Errorf("the client moved %d times, the server followed %d times", r.Client.PathChanges, r.Server.PathChanges)
 	}
@@ -180,7 +166,7 @@ func TestAClientThatMovesFinishesItsWork(t *testing.T) {
 func TestThePreferredAddressIsMovedTo(t *testing.T) {
 	l := link
 	l.Rate = 500_000
-	r := live(t, both(Config{Seed: seedOr(t, 1), Work: bulk, Client: patient, Server: patient, Prefer: true, Migrate: []time.Duration{500 * ms}}, l))
+	r := live(t, both(Config{Seed: seedOr(t, 1), Work: bulk, Client: patient, Server: patient, Prefer: true, Turns: turnsOf(Migrate, 500*ms)}, l))
 	if r.Client.PathChanges != 2 || r.Server.PathChanges < 2 {
 		t.Errorf("the client moved %d times, the server followed %d times", r.Client.PathChanges, r.Server.PathChanges)
 	}
@@ -254,8 +240,8 @@ func TestTracingChangesNothing(t *testing.T) {
 }
 
 func TestRandomWorldsEndWell(t *testing.T) {
-	if _, ok := os.LookupEnv("GODWIT_SEED"); ok {
-		live(t, Random(seedOr(t, 0)))
+	if seed, ok := number(t, "GODWIT_SEED"); ok {
+		live(t, Random(seed))
 		return
 	}
 	worlds := uint64(200)

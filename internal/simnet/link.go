@@ -103,7 +103,7 @@ func (l *Link) Carry(now instant.Time, p Packet) (first, second Fate) {
 	if l.chance(l.Duplicate) {
 		l.Duplicated++
 		second = first
-		second.At = first.At.Add(l.upTo(l.DuplicateDelay))
+		second.At = l.stalled(first.At.Add(l.upTo(l.DuplicateDelay)))
 	}
 	if len(p.Payload) > 0 && l.chanceInARow(l.Corrupt, l.CorruptRun, &l.corrupted) {
 		l.Corrupted++
@@ -168,10 +168,21 @@ func (l *Link) arrive(sent instant.Time) (at instant.Time, late bool) {
 	at = max(at, l.last)
 	if l.chance(l.Reorder) {
 		l.Reordered++
-		return at.Add(l.ReorderDelay), true
+		return l.stalled(at.Add(l.ReorderDelay)), true
 	}
+	at = l.stalled(at)
 	l.last = at
 	return at, false
+}
+
+// stalled returns when what would be there at an instant is there.
+func (l *Link) stalled(at instant.Time) instant.Time {
+	for _, s := range l.Stalls {
+		if s.From <= at && at < s.To {
+			at = s.To
+		}
+	}
+	return at
 }
 
 // chance draws only for what can happen, so that a fault that is not configured does not shift the others.

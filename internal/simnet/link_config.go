@@ -23,9 +23,10 @@ type LinkConfig struct {
 	Holes   []Hole       // times when the limit is lower
 	ECN     ECNFault     // what happens to the ECN field
 
-	Rate  int64 // bytes/s; 0: no queue and no limit
-	Queue int   // bytes that may wait, the datagram being sent included; 0: no limit
-	Mark  int   // a datagram that finds more than this many bytes waiting is marked CE if it is ECT; 0: none
+	Rate  int64      // bytes/s; 0: no queue and no limit
+	Steps []RateStep // what Rate is from some instants on, in their order
+	Queue int        // bytes that may wait, the datagram being sent included; 0: no limit
+	Mark  int        // a datagram that finds more than this many bytes waiting is marked CE if it is ECT; 0: none
 
 	Loss       float64 // independently, but for LossRun
 	LossRun    int     // the most datagrams in a row that Loss takes; 0: no limit
@@ -40,6 +41,14 @@ type LinkConfig struct {
 	Duplicate    float64       // probability of arriving twice
 	// DuplicateDelay is how much later than the first the second comes at most, evenly distributed. 0: right behind it.
 	DuplicateDelay time.Duration
+	// Stalls are times when nothing arrives: what should have comes at their ends.
+	Stalls []Outage
+}
+
+// RateStep is a change of a link's rate.
+type RateStep struct {
+	At   instant.Time
+	Rate int64 // bytes/s; 0: no queue and no limit
 }
 
 // Outage is a time when a link is down: From is in it, To is not.
@@ -90,6 +99,11 @@ func (c *LinkConfig) Check() {
 	}
 	if c.Cycle.Up < 0 || c.Cycle.Down < 0 {
 		panic("BUG: a cycle that takes no time")
+	}
+	for _, s := range c.Steps {
+		if s.Rate < 0 {
+			panic("BUG: a negative rate")
+		}
 	}
 	if c.MTU < 0 || c.Rate < 0 || c.Queue < 0 || c.Mark < 0 || c.LossRun < 0 || c.CorruptRun < 0 {
 		panic("BUG: a negative size")

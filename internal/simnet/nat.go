@@ -2,6 +2,8 @@ package simnet
 
 import (
 	"net/netip"
+	"slices"
+	"time"
 
 	"github.com/godwit-net/godwit/internal/instant"
 )
@@ -37,4 +39,38 @@ func (n *Network) inside(outside netip.AddrPort) netip.AddrPort {
 		}
 	}
 	return outside
+}
+
+// forgetful is a NAT that forgets a host which is silent for a while.
+type forgetful struct {
+	inside, outside netip.AddrPort
+	after           time.Duration
+	last            instant.Time // the host's last datagram
+}
+
+// Forget makes a NAT forget the host's address whenever it has been silent for a while: what leaves it next comes from another port
+// of outside, each time the next.
+func (n *Network) Forget(inside, outside netip.AddrPort, after time.Duration) {
+	n.Remember(inside)
+	n.forgetful = append(n.forgetful, forgetful{inside, outside, after, n.now})
+}
+
+// Remember ends what Forget began: the host keeps the address that it has.
+func (n *Network) Remember(inside netip.AddrPort) {
+	n.forgetful = slices.DeleteFunc(n.forgetful, func(f forgetful) bool { return f.inside == inside })
+}
+
+// speaks notes that a host sends, and gives it another address if it was forgotten.
+func (n *Network) speaks(now instant.Time, inside netip.AddrPort) {
+	for i := range n.forgetful {
+		f := &n.forgetful[i]
+		if f.inside != inside {
+			continue
+		}
+		if now.Sub(f.last) >= f.after {
+			n.Rebind(now, inside, f.outside)
+			f.outside = netip.AddrPortFrom(f.outside.Addr(), f.outside.Port()+1)
+		}
+		f.last = now
+	}
 }

@@ -24,21 +24,23 @@ import (
 type Packet struct {
 	From, To netip.AddrPort
 	Payload  []byte
-	ECN      uint8 // the two ECN bits of the IP header (RFC 3168): 0 not ECT, 1 ECT(1), 2 ECT(0), 3 CE
+	ECN      uint8          // the two ECN bits of the IP header (RFC 3168): 0 not ECT, 1 ECT(1), 2 ECT(0), 3 CE
+	Outside  netip.AddrPort // of what was delivered: where it was sent to, which is not To behind a NAT
 }
 
 // Network is a set of hosts joined by links. It is used by one goroutine.
 type Network struct {
-	seed  uint64
-	links map[hostPair]*Link // looked up, never ranged over
-	nats  []mapping
-	queue arrivals
-	now   instant.Time
-	seq   uint64   // arrivals scheduled so far: ties at one instant are settled first come, first served
-	free  [][]byte // payload buffers to use again
-	taken []byte   // the payload that the last Deliver lent out
-	lost  int      // datagrams without a link
-	trace hash.Hash
+	seed      uint64
+	links     map[hostPair]*Link // looked up, never ranged over
+	nats      []mapping
+	forgetful []forgetful
+	queue     arrivals
+	now       instant.Time
+	seq       uint64   // arrivals scheduled so far: ties at one instant are settled first come, first served
+	free      [][]byte // payload buffers to use again
+	taken     []byte   // the payload that the last Deliver lent out
+	lost      int      // datagrams without a link
+	trace     hash.Hash
 }
 
 type hostPair struct{ from, to netip.Addr }
@@ -60,6 +62,12 @@ func (n *Network) Link(from, to netip.Addr, c LinkConfig) {
 	n.links[k] = NewLink(n.seed, len(n.links), c)
 }
 
+// Share joins two hosts in one direction by a link that goes through that of two others, which is there: they have one queue and
+// one set of counters, and chance treats them apart.
+func (n *Network) Share(from, to, otherFrom, otherTo netip.Addr) {
+	n.links[hostPair{from, to}] = n.links[hostPair{otherFrom, otherTo}].Lane(n.seed, len(n.links))
+}
+
 // Join joins two hosts in both directions by links of the same kind.
 func (n *Network) Join(a, b netip.Addr, c LinkConfig) {
 	n.Link(a, b, c)
@@ -69,6 +77,7 @@ func (n *Network) Join(a, b netip.Addr, c LinkConfig) {
 // Send puts a datagram onto the link between its hosts. The payload is copied. A datagram without a link is lost.
 func (n *Network) Send(now instant.Time, p Packet) {
 	n.advance(now)
+	n.speaks(now, p.From)
 	outside := n.outside(now, p.From)
 	inside := n.inside(p.To)
 	l := n.links[hostPair{p.From.Addr(), inside.Addr()}]
@@ -116,7 +125,7 @@ func (n *Network) Deliver(now instant.Time) (Packet, bool) {
 		a.link.DeliveredBytes += int64(len(a.Payload))
 		n.taken = a.Payload
 		n.record(a)
-		a.To = a.inside
+		a.Outside, a.To = a.To, a.inside
 		return a.Packet, true
 	}
 	return Packet{}, false

@@ -19,9 +19,21 @@ type departure struct {
 	size int
 }
 
+// rate returns how many bytes a second are served.
+func (l *Link) rate(now instant.Time) int64 {
+	rate := l.Rate
+	for _, s := range l.Steps {
+		if s.At <= now {
+			rate = s.Rate
+		}
+	}
+	return rate
+}
+
 // enqueue returns when the last byte has left a drop-tail queue that is served at the link's rate; false if it was full.
 func (l *Link) enqueue(now instant.Time, size int, ecn *uint8) (instant.Time, bool) {
-	if l.Rate == 0 {
+	rate := l.rate(now)
+	if rate == 0 {
 		return now, true
 	}
 	q := l.queue
@@ -45,7 +57,7 @@ func (l *Link) enqueue(now instant.Time, size int, ecn *uint8) (instant.Time, bo
 		*ecn = 3
 		l.Marked++
 	}
-	at := start.Add(time.Duration(int64(size) * int64(time.Second) / l.Rate))
+	at := start.Add(time.Duration(int64(size) * int64(time.Second) / rate))
 	q.waiting = append(q.waiting, departure{at, size})
 	q.bytes += size
 	l.MaxQueue = max(l.MaxQueue, q.bytes)
