@@ -73,7 +73,7 @@ func (b *body) Read(p []byte) (n int, err error) {
 var errShortBody = &h3.Error{Code: h3.H3MessageError, Reason: "less content than content-length says", Stream: true}
 
 func (b *body) read(p []byte) (int, error) {
-	for b.r.left == 0 {
+	for b.r.left == 0 || b.r.skipping {
 		part, err := b.r.next()
 		switch {
 		case err == io.EOF:

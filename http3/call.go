@@ -23,6 +23,7 @@ type call struct {
 	trace    *httptrace.ClientTrace // never nil
 	gzip     bool                   // we asked for it, the caller did not
 	reused   bool
+	tunnel   bool // the stream stays open when the request was sent
 
 	w    messageWriter // of the request; its goroutine's once that runs
 	body body          // of the response
@@ -40,13 +41,20 @@ type call struct {
 
 // roundTrip sends a request that checkRequest found good.
 func (cc *ClientConn) roundTrip(req *http.Request) (*http.Response, error) {
-	c := &call{cc: cc, req: req, ctx: req.Context(), trace: httptrace.ContextClientTrace(req.Context())}
+	_, res, err := cc.call(req, false)
+	return res, err
+}
+
+// call sends a request and reads the beginning of its response. The request of a tunnel has no
+// end yet.
+func (cc *ClientConn) call(req *http.Request, tunnel bool) (*call, *http.Response, error) {
+	c := &call{cc: cc, tunnel: tunnel, req: req, ctx: req.Context(), trace: httptrace.ContextClientTrace(req.Context())}
 	if c.trace == nil {
 		c.trace = &noTrace
 	}
 	if err := cc.open(c.ctx, c); err != nil {
 		closeBody(req)
-		return nil, err
+		return nil, nil, err
 	}
 	c.gotConn()
 	c.joinPriority()
@@ -64,7 +72,7 @@ func (cc *ClientConn) roundTrip(req *http.Request) (*http.Response, error) {
 		c.body.r.free()
 		c.requestOver()
 		c.responseOver()
-		return nil, err
+		return nil, nil, err
 	}
 	res, err := c.readResponse()
 	if err == nil {
@@ -72,14 +80,17 @@ func (cc *ClientConn) roundTrip(req *http.Request) (*http.Response, error) {
 		err = c.givenUp()
 	}
 	if err != nil {
+		if tunnel {
+			c.requestOver()
+		}
 		err = c.readFailed(err)
 		c.body.r.free()
 		c.finalSeen()
 		// Whatever is left of the request has lost its purpose.
 		c.abort(err)
-		return nil, err
+		return nil, nil, err
 	}
-	return res, nil
+	return c, res, nil
 }
 
 var noTrace httptrace.ClientTrace
@@ -106,7 +117,12 @@ func (c *call) send() error {
 		return err
 	}
 	c.w.closeSection()
-	if outgoingLength(c.req) == 0 {
+	switch {
+	case c.tunnel:
+		err = c.w.flush()
+		c.wroteHeaders()
+		c.wroteRequest(err)
+	case outgoingLength(c.req) == 0:
 		c.closeRequestBody()
 		err = c.queueTrailers()
 		if err == nil {
@@ -115,7 +131,7 @@ func (c *call) send() error {
 		c.wroteHeaders()
 		c.wroteRequest(err)
 		c.requestOver()
-	} else {
+	default:
 		if tokenIn(c.req.Header["Expect"], "100-continue") {
 			c.proceed = make(chan bool, 1)
 		}

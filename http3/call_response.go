@@ -92,6 +92,15 @@ func (c *call) response(fields *h3.ResponseFields, header http.Header) *http.Res
 			res.Trailer[key] = nil
 		}
 	}
+	if c.req.Method == http.MethodConnect && fields.Status/100 == 2 {
+		// The end of its content is the end of the tunnel. "A client MUST ignore any
+		// Content-Length or Transfer-Encoding header fields received in a successful
+		// response to CONNECT" (RFC 9110, section 9.3.6).
+		c.body.r.grammar.Tunnel()
+		c.body.length = h3.NewBodyLength(-1)
+		res.ContentLength = -1
+		return res
+	}
 	head := c.req.Method == http.MethodHead
 	if !bodyAllowed(fields.Status) && !head {
 		res.ContentLength = 0

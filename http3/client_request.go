@@ -47,6 +47,15 @@ func outgoingLength(req *http.Request) int64 {
 	return -1
 }
 
+// connectProtocol is the protocol that an extended CONNECT asks for, named as
+// net/http's HTTP/2 has it: by a header field ":protocol".
+func connectProtocol(req *http.Request) string {
+	if req.Method != http.MethodConnect || len(req.Header[":protocol"]) == 0 {
+		return ""
+	}
+	return req.Header[":protocol"][0]
+}
+
 func closeBody(req *http.Request) {
 	if req.Body != nil {
 		req.Body.Close()
@@ -56,9 +65,9 @@ func closeBody(req *http.Request) {
 // requestEncoder encodes the header section of a request. Every field passes
 // the rules that a server will hold it to.
 type requestEncoder struct {
-	w     *messageWriter // with an open section
-	rules h3.RequestFields
-	size  uint64 // as RFC 9114, section 4.2.2, counts it
+	w     *messageWriter   // with an open section
+	rules h3.RequestFields // ExtendedConnect set: the server knows it
+	size  uint64           // as RFC 9114, section 4.2.2, counts it
 	trace *httptrace.ClientTrace
 	err   error
 }
@@ -94,7 +103,12 @@ func (e *requestEncoder) encode(req *http.Request, gzip bool) error {
 		method = http.MethodGet
 	}
 	e.add(":method", method)
-	if method == http.MethodConnect {
+	protocol := connectProtocol(req)
+	if protocol != "" {
+		e.rules.ExtendedConnect = true
+		e.add(":protocol", protocol)
+	}
+	if method == http.MethodConnect && protocol == "" {
 		e.add(":authority", host)
 	} else {
 		e.add(":scheme", req.URL.Scheme)
@@ -123,6 +137,8 @@ func (e *requestEncoder) addHeader(key string, values []string) {
 	switch {
 	case connectionSpecific(key):
 		return
+	case key == ":protocol" && e.rules.Protocol != "":
+		return // sent already
 	case key == "Host" || key == "Content-Length" || key == "Trailer":
 		return // Request has fields for them
 	case key == "Te":

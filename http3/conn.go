@@ -25,7 +25,8 @@ type conn struct {
 	goAway func(id int64)
 	heard  func(origins []string)
 
-	announce []string // the origins that a server names in an ORIGIN frame
+	announce h3.Settings // ours
+	names    []string    // the origins that a server names in an ORIGIN frame
 
 	// reprioritize is told of the peer's PRIORITY_UPDATE; nil at a client.
 	reprioritize func(id int64, p h3.Priority)
@@ -42,12 +43,14 @@ type conn struct {
 	sent     h3.GoAway
 	settings h3.Settings // the peer's
 	recalled bool        // settings are those of the connection before
+	settled  signal      // settings are what the peer has said
 }
 
 func (c *conn) init(q *quic.Conn, server bool, limit int, log *slog.Logger, counters *compressionCounters) {
 	c.q, c.server, c.limit, c.log, c.counters = q, server, limit, log, counters
 	c.uni.Server = server
 	c.settings = h3.DefaultSettings()
+	c.announce = announced(limit)
 	c.trace = newTracer(q)
 }
 
@@ -66,7 +69,7 @@ func (c *conn) start() error {
 		return publicError(err)
 	}
 	c.putFirst(s)
-	settings := announced(c.limit)
+	settings := c.announce
 	// "Endpoints SHOULD include at least one such setting in their SETTINGS
 	// frame" (RFC 9114, section 7.2.4.1): a reserved one.
 	settings.Other = []h3.Setting{{ID: h3.SettingID(h3.Grease(rand.Uint64())), Value: rand.Uint64N(1 << 30)}}
@@ -78,9 +81,9 @@ func (c *conn) start() error {
 	c.trace.streamType(s.ID(), "local", h3.StreamControl)
 	c.trace.parameters("local", settings)
 	b := h3.AppendSettings(h3.AppendStreamType(nil, h3.StreamControl), settings)
-	if len(c.announce) > 0 {
+	if len(c.names) > 0 {
 		c.trace.frameCreated(s.ID(), h3.FrameOrigin, int64(h3.FrameOrigin))
-		b = h3.AppendOrigin(b, c.announce)
+		b = h3.AppendOrigin(b, c.names)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -129,6 +132,7 @@ func (c *conn) receive(stream int64, f h3.ControlFrame) {
 		c.mu.Lock()
 		before, recalled := c.settings, c.recalled
 		c.settings, c.recalled = f.Settings, false
+		c.settled.give()
 		c.mu.Unlock()
 		if recalled && c.q.EarlyData() {
 			if err := shrunk(&before, &f.Settings); err != nil {

@@ -30,12 +30,18 @@
 // header field of a request as it is, and a [Reprioritizer] changes its mind. What clients send is
 // shared among their requests, whatever their priorities.
 //
+// # Tunnels
+//
+// A CONNECT request, plain or extended (RFC 9220), becomes a [Tunnel], a net.Conn:
+// on a server by [TakeTunnel], on a client by [Transport.OpenTunnel]. WebSocket over
+// HTTP/3 is what a WebSocket library that takes a net.Conn, such as
+// github.com/gobwas/ws, makes of it; see the examples. Extended CONNECT is offered
+// by a server whose ConnectProtocols name what its handlers speak.
+//
 // # Not here yet
 //
 // Server push is not offered and not accepted, as browsers and RFC 9114's
-// successors have agreed to forget it. CONNECT reaches handlers as an ordinary
-// request whose body and response are the two directions of the tunnel;
-// extended CONNECT (RFC 9220) and HTTP datagrams (RFC 9297) are not negotiated.
+// successors have agreed to forget it. HTTP datagrams (RFC 9297) are not negotiated.
 package http3
 
 // NextProto is the ALPN token of HTTP/3 (RFC 9114, section 3.1).

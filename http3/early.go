@@ -61,7 +61,11 @@ func (x *exchange) waitUnlessSafe(req *http.Request) error {
 // that is in 0-RTT and the server answers 425 (Too Early) it is sent once more
 // after the handshake. early says that it went in 0-RTT.
 func (cc *ClientConn) roundTripFirst(req *http.Request) (res *http.Response, early bool, err error) {
-	if early, err = cc.mayGo(req, false); err == nil {
+	early, err = cc.mayGo(req, false)
+	if err == nil {
+		err = cc.awaitConnectProtocol(req)
+	}
+	if err == nil {
 		res, err = cc.roundTrip(req)
 	} else {
 		closeBody(req)
@@ -118,7 +122,7 @@ func (cc *ClientConn) awaitHandshake() {
 
 // earlyState is what an end says about itself that its peer's 0-RTT relies on.
 func (s *Server) earlyState() []byte {
-	return h3.AppendSettings([]byte(NextProto+" "), announced(s.maxHeaderBytes()))
+	return h3.AppendSettings([]byte(NextProto+" "), s.announced())
 }
 
 // remember keeps the server's settings for the next connection's 0-RTT.

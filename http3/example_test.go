@@ -110,3 +110,41 @@ func ExampleNewClientConn() {
 	fmt.Printf("%s %v\n", body, err)
 	// Output: who is there? <nil>
 }
+
+// A server that repeats what it reads from each tunnel, and a client. The protocol is made up; for WebSocket it is
+// "websocket", and the tunnel is given to a WebSocket library.
+func ExampleTakeTunnel() {
+	server := &http3.Server{
+		ConnectProtocols: []string{"echo"},
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			tunnel, err := http3.TakeTunnel(w)
+			if err != nil {
+				http.Error(w, err.Error(), http.StatusBadRequest)
+				return
+			}
+			io.Copy(tunnel, tunnel)
+		}),
+	}
+	endpoint, err := quic.Listen("127.0.0.1:0", serverTLS(), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	go server.Serve(endpoint)
+	defer server.Close()
+
+	transport := &http3.Transport{TLSClientConfig: clientTLS()}
+	defer transport.Close()
+	req, _ := http.NewRequest(http.MethodConnect, "https://"+endpoint.Addr().String()+"/", nil)
+	req.Header.Set(":protocol", "echo")
+	tunnel, res, err := transport.OpenTunnel(req)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer tunnel.Close()
+	io.WriteString(tunnel, "who is there?")
+	tunnel.CloseWrite()
+	answer, err := io.ReadAll(tunnel)
+	fmt.Printf("%s: %s %v\n", res.Status, answer, err)
+	// Output:
+	// 200 OK: who is there? <nil>
+}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/godwit-net/godwit/internal/h3"
@@ -48,6 +49,14 @@ func (x *exchange) serve() {
 	expects, known := expectation(req)
 	if !known {
 		x.answer(http.StatusExpectationFailed)
+		return
+	}
+	if p := req.Header.Get(":protocol"); p != "" && !slices.Contains(srv.ConnectProtocols, p) {
+		// "If a server advertises support for Extended CONNECT but receives an Extended
+		// CONNECT request with a ":protocol" value that is unknown or is not supported,
+		// the server SHOULD respond to the request with a 501 (Not Implemented) status
+		// code" (RFC 9220, section 3).
+		x.answer(http.StatusNotImplemented)
 		return
 	}
 	x.res.mayContinue.Store(expects && req.Body != http.NoBody)

@@ -66,7 +66,10 @@ func (x *exchange) setReadDeadline(srv *Server) (began time.Time) {
 func (x *exchange) parseRequest(section []byte) (*http.Request, error) {
 	header := make(http.Header, 8)
 	var values valueSlab
-	fields := h3.RequestFields{Field: func(name, value string) { values.add(header, name, value) }}
+	fields := h3.RequestFields{
+		Field:           func(name, value string) { values.add(header, name, value) },
+		ExtendedConnect: len(x.conn.srv.ConnectProtocols) > 0,
+	}
 	err := x.body.r.decode(section, x.conn.limit, fields.Add)
 	if err == qpack.ErrTooLarge {
 		return nil, errHeaderTooLarge
@@ -82,6 +85,15 @@ func (x *exchange) parseRequest(section []byte) (*http.Request, error) {
 		return nil, err
 	}
 	x.body.length = h3.NewBodyLength(fields.ContentLength)
+	if fields.Method == http.MethodConnect {
+		// "Once the CONNECT method has completed, only DATA frames are permitted to be
+		// sent on the stream" (RFC 9114, section 4.4). Before that there is no reason for
+		// others, which would be trailers of a request that has no end yet.
+		x.body.r.grammar.Tunnel()
+	}
+	if fields.Protocol != "" {
+		header[":protocol"] = []string{fields.Protocol}
+	}
 	// WithContext is the only way to give a request a context, and copies it.
 	req := (&http.Request{
 		Method:        fields.Method,
@@ -115,9 +127,9 @@ func (x *exchange) parseRequest(section []byte) (*http.Request, error) {
 }
 
 // requestTarget returns the URL of a request as net/http's server has it: path
-// and query only, or host and port only for CONNECT.
+// and query only, or host and port only for CONNECT that is not extended.
 func requestTarget(f *h3.RequestFields) (*url.URL, string, error) {
-	if f.Method == http.MethodConnect {
+	if f.Method == http.MethodConnect && f.Protocol == "" {
 		return &url.URL{Host: f.Authority}, f.Authority, nil
 	}
 	u, err := url.ParseRequestURI(f.Path)

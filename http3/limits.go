@@ -102,6 +102,10 @@ const (
 	// kept when it has been written.
 	maxKeptInstructions = 256
 
+	// maxRefusal is how much of the answer to a CONNECT request that is refused is
+	// read. Hit by TestATunnelIsRefusedWithAnAnswer.
+	maxRefusal = 4 << 10
+
 	// maxTooEarly is how much of a 425 (Too Early) response is read before the
 	// request is sent again: enough to end its stream in peace.
 	maxTooEarly = 4 << 10

@@ -25,6 +25,7 @@ type messageReader struct {
 	left  int64 // bytes of the current frame's payload that were not consumed
 	empty emptyRun
 
+	skipping  bool // what is left is of no interest
 	dynamic   bool // the latest section refers to the dynamic table
 	undecoded bool // one that does was not decoded
 	ended     bool // the end of the stream was read
@@ -69,6 +70,11 @@ func (e *emptyRun) tooLong() bool {
 // must be consumed. It skips frames of unknown types, whatever their length.
 func (r *messageReader) next() (h3.MessagePart, error) {
 	for {
+		if r.skipping { // a deadline came between
+			if err := r.skip(); err != nil {
+				return 0, err
+			}
+		}
 		h, err := r.frameHeader()
 		if err != nil {
 			return 0, err
@@ -222,6 +228,7 @@ func (r *messageReader) read(p []byte) (int, error) {
 
 // skip discards the rest of the current frame's payload.
 func (r *messageReader) skip() error {
+	r.skipping = true
 	for r.left > 0 {
 		if len(r.unread()) == 0 {
 			if err := r.fill(); err != nil {
@@ -232,6 +239,7 @@ func (r *messageReader) skip() error {
 		r.at += int(n)
 		r.left -= n
 	}
+	r.skipping = false
 	return nil
 }
 

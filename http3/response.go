@@ -20,6 +20,7 @@ import (
 type response struct {
 	req    *http.Request
 	conn   *serverConn
+	body   *body // the request's
 	header http.Header
 	prio   h3.Priority // what the request's header says
 
@@ -35,6 +36,8 @@ type response struct {
 	trailers []string
 	flags    responseFlags
 	finished bool
+
+	tunnel atomic.Pointer[Tunnel] // what it has become
 }
 
 // responseFlags is what the header had when WriteHeader took its snapshot.
@@ -48,7 +51,7 @@ type responseFlags struct {
 var errHandlerReturned = errors.New("http3: the handler has returned")
 
 func (w *response) init(x *exchange, req *http.Request) {
-	w.req, w.conn, w.length = req, x.conn, -1
+	w.req, w.conn, w.body, w.length = req, x.conn, &x.body, -1
 	w.w = messageWriter{s: x.s, conn: &x.conn.conn}
 }
 
@@ -181,7 +184,9 @@ func (w *response) addLength(values []string) {
 		w.w.queued.section.hold()
 		return
 	}
-	if !bodyAllowed(w.status) {
+	// "A server MUST NOT send any Transfer-Encoding or Content-Length header fields in
+	// a 2xx (Successful) response to CONNECT" (RFC 9110, section 9.3.6).
+	if !bodyAllowed(w.status) || w.isTunnel() {
 		return
 	}
 	w.length = int64(n)
@@ -195,14 +200,14 @@ func (w *response) commit(first []byte, all bool) {
 		return
 	}
 	sniffed := ""
-	if bodyAllowed(w.status) && !w.flags.typed && !w.flags.encoded && len(first) > 0 {
+	if bodyAllowed(w.status) && !w.isTunnel() && !w.flags.typed && !w.flags.encoded && len(first) > 0 {
 		sniffed = http.DetectContentType(first)
 	}
 	w.w.queued.section.hold()
 	if sniffed != "" {
 		w.w.add("content-type", sniffed)
 	}
-	if bodyAllowed(w.status) {
+	if bodyAllowed(w.status) && !w.isTunnel() {
 		if all && w.length < 0 && !w.flags.announced && (w.written > 0 || w.req.Method != http.MethodHead) {
 			w.w.add("content-length", strconv.FormatInt(w.written, 10))
 		}
@@ -247,8 +252,11 @@ func (w *response) WriteString(s string) (int, error) {
 
 // accept decides whether n bytes of content may come now.
 func (w *response) accept(n int) error {
-	if w.finished {
+	switch {
+	case w.finished:
 		return errHandlerReturned
+	case w.tunnel.Load() != nil:
+		return http.ErrHijacked
 	}
 	if w.status == 0 {
 		w.writeHeader(http.StatusOK)
@@ -343,8 +351,11 @@ func (w *response) writePlaced(b []byte) error {
 func (w *response) FlushError() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.finished {
+	switch {
+	case w.finished:
 		return errHandlerReturned
+	case w.tunnel.Load() != nil:
+		return http.ErrHijacked
 	}
 	if w.status == 0 {
 		w.writeHeader(http.StatusOK)
@@ -372,6 +383,10 @@ func (w *response) EnableFullDuplex() error { return nil }
 // finish ends the response when the handler has returned. It reports an error
 // when the response is not what its header promised, or could not be written.
 func (w *response) finish() error {
+	if t := w.tunnel.Load(); t != nil {
+		t.Close()
+		return nil
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.status == 0 {
@@ -418,6 +433,11 @@ func (w *response) queueTrailers() {
 
 // abandon drops what was not sent: the stream is reset.
 func (w *response) abandon() {
+	if t := w.tunnel.Load(); t != nil {
+		w.w.s.SetReliableBoundary()
+		t.abort(h3.H3InternalError)
+		return
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.finished = true

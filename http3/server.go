@@ -65,6 +65,14 @@ type Server struct {
 	// more than 4 KiB of it.
 	Origins []string
 
+	// ConnectProtocols are the protocols that extended CONNECT may ask for (RFC 9220),
+	// those that Handler knows to speak in a Tunnel: "websocket", "connect-udp". Clients
+	// are told that there are such, and requests for others are answered with 501. A
+	// handler finds which in r.Header.Get(":protocol"), and the rest of the request is as
+	// with GET. It must not be set for handlers that only know the upgrade of HTTP/1.1:
+	// browsers that may use extended CONNECT need not try that. nil: none.
+	ConnectProtocols []string
+
 	// ShareEqually has the responses of a connection take turns, whatever
 	// clients and handlers say about priorities: for connections that bring
 	// the requests of many users, whose urgencies are not to be held against
@@ -334,6 +342,13 @@ func (s *Server) maxHeaderBytes() int {
 		return s.MaxHeaderBytes
 	}
 	return http.DefaultMaxHeaderBytes
+}
+
+// announced is what s tells clients about itself.
+func (s *Server) announced() h3.Settings {
+	settings := announced(s.maxHeaderBytes())
+	settings.EnableConnectProtocol = len(s.ConnectProtocols) > 0
+	return settings
 }
 
 func (s *Server) readHeaderTimeout() time.Duration {

@@ -31,7 +31,7 @@ type serverConn struct {
 func newServerConn(srv *Server, q *quic.Conn) *serverConn {
 	c := &serverConn{srv: srv}
 	c.init(q, true, srv.maxHeaderBytes(), srv.Logger, &srv.compression)
-	c.announce = srv.Origins
+	c.announce, c.names = srv.announced(), srv.Origins
 	c.reprioritize = c.reprioritizeRequest
 	c.ctx = context.WithValue(q.Context(), http.ServerContextKey, srv)
 	c.ctx = context.WithValue(c.ctx, http.LocalAddrContextKey, q.LocalAddr())
