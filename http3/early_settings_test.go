@@ -89,7 +89,7 @@ func TestAServerThatAcceptsEarlyDataMustKeepItsSettings(t *testing.T) {
 			}
 			select {
 			case <-c.Context().Done():
-			case <-time.After(5 * time.Second):
+			case <-time.After(patience):
 				t.Fatalf("the connection lives, want %v", test.code)
 			}
 			var closed *quic.ApplicationError

@@ -81,11 +81,11 @@ func (c *contest) update(stream uint64, value string) {
 func (c *contest) small(s *quic.Stream) {
 	c.t.Helper()
 	close(c.release)
-	c.bulk.SetReadDeadline(time.Now().Add(10 * time.Second))
+	c.bulk.SetReadDeadline(time.Now().Add(patience))
 	if _, err := io.ReadFull(c.bulk, make([]byte, narrow-2000)); err != nil {
 		c.t.Fatal(err)
 	}
-	s.SetReadDeadline(time.Now().Add(10 * time.Second))
+	s.SetReadDeadline(time.Now().Add(patience))
 	n, err := io.Copy(io.Discard, s)
 	if err != nil || n < small {
 		c.t.Fatalf("%d bytes of the small response, %v", n, err)

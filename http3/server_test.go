@@ -16,13 +16,17 @@ import (
 	"time"
 
 	"github.com/godwit-net/godwit/http3"
+	"github.com/godwit-net/godwit/internal/h3"
 	"github.com/godwit-net/godwit/quic"
 )
+
+// patience is how long a test waits for what must happen; no test passes or fails by how long it took.
+const patience = time.Minute
 
 // waitFor waits until ok, which nothing announces, or fails the test.
 func waitFor(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("waited in vain: %s", what)
 		}
@@ -326,6 +330,10 @@ func TestTimeoutsOfTheServer(t *testing.T) {
 		body, feed := io.Pipe()
 		defer feed.Close()
 		res, err := h.Client.Post(h.URL, "", body)
+		var late *http3.Error
+		for errors.As(err, &late) && late.Code == http3.ErrorCode(h3.H3RequestIncomplete) { // the time was over before the header was read
+			res, err = h.Client.Post(h.URL, "", body)
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -337,7 +345,7 @@ func TestTimeoutsOfTheServer(t *testing.T) {
 	t.Run("writing", func(t *testing.T) {
 		got := make(chan error, 1)
 		h := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			_, err := w.Write(make([]byte, 64<<20))
+			_, err := w.Write(make([]byte, 16<<20))
 			got <- err
 		}), func(s *http3.Server) { s.WriteTimeout = 200 * time.Millisecond })
 		res, err := h.Client.Get(h.URL) // does the reset overtake the header?

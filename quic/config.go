@@ -19,7 +19,8 @@ type Config struct {
 	// HandshakeTimeout is how long a handshake may take, from its first datagram on. Default 10 seconds.
 	HandshakeTimeout time.Duration
 	// MaxIdleTimeout closes a connection on which nothing was received for so long; the smaller of both peers' values
-	// counts. Default 30 seconds.
+	// counts. A client that has a bidirectional stream open keeps the connection from that: it waits for an answer that may take
+	// longer. Default 30 seconds.
 	MaxIdleTimeout time.Duration
 	// KeepAlive sends a PING after so much silence, which holds NAT bindings and the idle timeout open. Default 0: off.
 	KeepAlive time.Duration

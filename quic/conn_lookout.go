@@ -17,6 +17,9 @@ import (
 // and hears nothing for a second sends a PING, one until something of a stream comes again: the answer, a stateless reset, or
 // probe timeouts that wake the NAT are its reward. And it looks, every second, whether its address is still the right one.
 //
+// It asks again whenever half of the idle timeout is over. RFC 9000, section 10.1.2: "An endpoint might need to send ack-eliciting
+// packets to avoid an idle timeout if it is expecting response data but does not have or is unable to send application data."
+//
 // An idle connection has no lookout, and one that hears its peer asks nobody anything.
 type lookout struct {
 	looking *time.Timer // nil: nobody waits for anything
@@ -56,7 +59,7 @@ func (c *Conn) ask() (path engine.Path, silent bool) {
 	if now.Sub(c.heardAt) < lookoutPause {
 		return path, false
 	}
-	if !c.asked {
+	if !c.asked || c.core.Fading(now) {
 		c.asked = true
 		c.core.Ping(now)
 		c.flush(now, false)

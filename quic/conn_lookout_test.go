@@ -48,6 +48,24 @@ func TestTheLookoutEndsWithTheRequests(t *testing.T) {
 	}
 }
 
+// A client that waits for an answer keeps the connection from the idle timeout.
+func TestWhoWaitsLongIsNotIdle(t *testing.T) {
+	c, s := pair(t, nil, nil)
+	streams(t, c, s)
+	eventually(t, "the streams are open", func() bool { return c.Stats().InFlight == 0 && s.Stats().InFlight == 0 })
+	c.mu.Lock()
+	c.asked = true
+	c.latest = c.now().Add(16 * time.Second) // nothing has come for more than half of 30 s
+	fading := c.core.Fading(c.latest)
+	c.mu.Unlock()
+	c.ask()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !fading || c.core.Fading(c.now()) {
+		t.Errorf("it fades: %v before, %v after it looked", fading, c.core.Fading(c.now()))
+	}
+}
+
 // A client that waits for an answer and hears nothing sends one PING, and one more when something has come meanwhile.
 func TestWhoWaitsInSilenceAsksOnce(t *testing.T) {
 	c, s := pair(t, nil, nil)

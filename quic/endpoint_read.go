@@ -158,7 +158,7 @@ func (e *Endpoint) sort(in *intake, msgs []udp.Message) {
 			switch {
 			case c == nil:
 				in.strangers = append(in.strangers, d)
-			case c.handshaking && !reset:
+			case c.handshaking: // a stateless reset must not overtake what came before it either
 				e.post(c, d)
 			default:
 				if !reset {

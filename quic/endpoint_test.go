@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/godwit-net/godwit/congestion"
+	"github.com/godwit-net/godwit/internal/udp"
 	"github.com/godwit-net/godwit/internal/wire"
 )
 
@@ -357,5 +358,49 @@ func TestFeaturesNameTheSocket(t *testing.T) {
 	e := listen(t, nil)
 	if line := e.Features(); !strings.Contains(line, e.Addr().String()) || strings.Contains(line, "\n") {
 		t.Errorf("%q", line)
+	}
+}
+
+// A worker may still have what came before a stateless reset: the reason of a close, and the end of a stream.
+func TestAStatelessResetWaitsForWhatCameBefore(t *testing.T) {
+	c, s := pair(t, nil, nil)
+	ours, theirs := streams(t, c, s)
+	e := c.ep
+	eventually(t, "the workers have gone", func() bool {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		return e.workers == 0
+	})
+	e.mu.Lock()
+	c.handshaking, c.queued = true, true // as long as a worker has it
+	token := c.tokens[0]
+	e.mu.Unlock()
+	if _, err := theirs.WriteFinal([]byte("before")); err != nil {
+		t.Fatal(err)
+	}
+	posted := func(n int) func() bool {
+		return func() bool {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			return len(c.inbox) >= n
+		}
+	}
+	eventually(t, "what came before waits", posted(1))
+	e.mu.Lock()
+	before := len(c.inbox)
+	e.mu.Unlock()
+	reset := append([]byte{0x40}, randomBytes(20)...)
+	e.batch.Lock()
+	e.receive(clock(), &intake{sock: e.sock}, []udp.Message{{Payload: append(reset, token[:]...), Remote: c.path.Remote, Local: c.path.Local.Addr()}})
+	e.batch.Unlock()
+	if !posted(before + 1)() || c.Err() != nil {
+		t.Errorf("the reset does not wait: %v", c.Err())
+	}
+	e.drive(c)
+	if got, err := io.ReadAll(ours); string(got) != "before" || err != nil {
+		t.Errorf("read %q, %v", got, err)
+	}
+	if c.Err() != ErrStatelessReset {
+		t.Errorf("the connection: %v", c.Err())
 	}
 }

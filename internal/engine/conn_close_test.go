@@ -70,6 +70,29 @@ func TestKeepAlivePreventsTheIdleTimeout(t *testing.T) {
 	}
 }
 
+func TestAConnectionFadesOnceInTheIdleTimeout(t *testing.T) {
+	x := newExchange(t, false, withConfig(func(c *Config) { c.MaxIdleTimeout = 5 * time.Second })).handshake()
+	for range 3 {
+		if x.advance(2 * time.Second); x.conn.Fading(x.now) {
+			t.Error("it fades early")
+		}
+		if x.advance(600 * time.Millisecond); !x.conn.Fading(x.now) {
+			t.Error("half of the timeout is over")
+		}
+		x.conn.Ping(x.now)
+		x.drain()
+		x.want("it asks for a sign of life", wire.AppSpace, "ping")
+		if x.advance(10 * time.Millisecond); x.conn.Fading(x.now) {
+			t.Error("it has asked")
+		}
+		x.ack(wire.AppSpace)
+		x.queue = nil
+	}
+	if x.conn.Err() != nil {
+		t.Fatal(x.conn.Err())
+	}
+}
+
 func TestHandshakeTimeout(t *testing.T) {
 	x := newExchange(t, false)
 	x.drain()

@@ -139,6 +139,13 @@ func (c *Conn) Ping(now instant.Time) {
 	}
 }
 
+// Fading reports whether half of the idle timeout is over and the peer owes no answer: who still expects something of it has to
+// speak up, for the peer's timer is running as well.
+func (c *Conn) Fading(now instant.Time) bool {
+	i := &c.idle
+	return i.timeout > 0 && !i.sentSince && now.Sub(i.since) >= i.timeout/2
+}
+
 // appendTo appends the PING of a keep-alive, unless the packet asks for an answer already.
 func (i *idleState) appendTo(d *datagram) {
 	if i.pingDue && !d.current().eliciting {
