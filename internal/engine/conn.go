@@ -101,6 +101,7 @@ func newConn(now instant.Time, config *Config, p Path) *Conn {
 	c.rand = rand.NewChaCha8(c.config.Seed)
 	c.peer = wire.DefaultTransportParams()
 	c.path.Path, c.path.mtu = p, newMTU()
+	c.path.narrow.restart(0)
 	for i := range c.spaces {
 		c.spaces[i].acks = newAckState()
 		c.spaces[i].crypto = newCryptoStream()

@@ -20,6 +20,7 @@ func (c *Conn) Compose(now instant.Time, buf []byte) Transmit {
 	}
 	c.stopIfNumbered(now)
 	c.stopIfWornOut(now)
+	c.stopIfNarrow(now)
 	switch c.life.state {
 	case lifeOpen:
 	case lifeClosing:
@@ -33,6 +34,9 @@ func (c *Conn) Compose(now instant.Time, buf []byte) Transmit {
 	c.refreshID(now)
 	c.path.mtu.adapt(c, now)
 	if t, ok := c.path.mtu.composeProbe(c, now, buf); ok {
+		return t
+	}
+	if t, ok := c.path.narrow.compose(c, now, buf); ok {
 		return t
 	}
 	t := Transmit{Path: c.path.Path, ECN: c.path.ecn.codepoint(c)}
@@ -84,7 +88,7 @@ func (c *Conn) composeDatagram(now instant.Time, buf []byte, t *Transmit) int {
 	if c.wantsToSendAny() {
 		var allowed int
 		allowed, c.paceAt = c.ledger.Allowance(now)
-		free = allowed > 0 && !c.path.mtu.hold
+		free = allowed > 0 && !c.path.mtu.hold && !c.path.narrow.holds()
 	}
 	d := &c.draft
 	d.begin(buf, limit)
@@ -107,7 +111,7 @@ func (c *Conn) composeDatagram(now instant.Time, buf []byte, t *Transmit) int {
 // router of the same kernel (a container's, a virtual machine's) has the run still in one piece, and drops all of it when its
 // segments are too large.
 func (c *Conn) owesSmallProbe() bool {
-	return c.ledger.ProbesOwed(wire.AppSpace) == 1 && c.path.mtu.size > minDatagramSize
+	return c.ledger.ProbesOwed(wire.AppSpace) == 1 && c.path.mtu.size > minDatagramSize || c.owesPing()
 }
 
 // sent counts a datagram.
@@ -134,6 +138,9 @@ func (c *Conn) fill(now instant.Time, d *datagram, space wire.Space, free bool) 
 		s.acks.appendTo(now, d, space)
 	}
 	switch {
+	case probe && space == wire.AppSpace && c.owesPing():
+		c.demandAck(d)
+		d.appendFrame(append(d.scratch(), byte(wire.FramePing)))
 	case free || probe:
 		c.fillFrames(d, space)
 		if probe {

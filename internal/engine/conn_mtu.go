@@ -243,8 +243,11 @@ func (c *Conn) DatagramTooLarge(now instant.Time, size int) {
 	now = c.advance(now)
 	m := &c.path.mtu
 	switch {
-	case size <= minDatagramSize || c.life.state != lifeOpen:
-		return // there is nothing smaller
+	case c.life.state != lifeOpen:
+		return
+	case size <= minDatagramSize: // there is nothing smaller
+		c.path.narrow.ask(c.ledger.Next(wire.AppSpace))
+		return
 	case size == m.probe:
 		m.probe = 0
 	case size <= m.size:

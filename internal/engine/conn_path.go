@@ -19,6 +19,7 @@ type pathState struct {
 	received  int64 // bytes that came over this path while it was not validated, and
 	sent      int64 // bytes sent over it: the anti-amplification limit of section 8.1
 	mtu       mtuState
+	narrow    narrowState
 	ecn       ecnState
 
 	check    validation // of this path
@@ -179,6 +180,7 @@ func (p *pathState) moveTo(c *Conn, now instant.Time, to Path) {
 		c.ledger.Migrated(now, true, nil)
 	}
 	p.mtu.forgive(c.ledger.Next(wire.AppSpace))
+	p.narrow.restart(c.ledger.Next(wire.AppSpace))
 	p.Path = to
 	c.ids.use(c, to)
 	c.trace.PathAssigned(now, p.Local, p.Remote)
@@ -187,19 +189,21 @@ func (p *pathState) moveTo(c *Conn, now instant.Time, to Path) {
 
 // due returns when expire wants to be called.
 func (p *pathState) due() instant.Time {
-	return instant.Earliest(instant.Earliest(p.check.due(), p.move.check.due()), p.ahead.due())
+	return instant.Earliest(instant.Earliest(p.check.due(), p.narrow.due()), instant.Earliest(p.move.check.due(), p.ahead.due()))
 }
 
-// expire gives up a path that does not answer. One that carried a small challenge and does not carry a large one is not
-// given up: there may be no other.
+// expire gives up a path that does not answer. One that carried a small challenge and not a large one is looked at more closely:
+// there may be no other.
 func (p *pathState) expire(c *Conn, now instant.Time) {
 	if p.check.expire(now) {
 		if p.validated {
 			p.check.end()
+			p.narrow.ask(c.ledger.Next(wire.AppSpace))
 		} else {
 			p.revert(c, now)
 		}
 	}
+	p.narrow.expire(now)
 	p.move.expire(c, now)
 	p.ahead.expire(c, now)
 }

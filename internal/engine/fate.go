@@ -37,6 +37,9 @@ func (c *Conn) settle(space wire.Space, p *recovery.Packet, fate recovery.Fate) 
 		return
 	}
 	c.path.mtu.settle(c.now, p, fate)
+	if space == wire.AppSpace && c.shake.confirmed {
+		c.path.narrow.settle(c.now, p, fate)
+	}
 	for i := range p.Facts {
 		c.settleFact(space, p.Number, &p.Facts[i], fate)
 	}
@@ -73,8 +76,8 @@ func (c *Conn) settleFact(space wire.Space, packet int64, f *recovery.Fact, fate
 	case factAckFrequency:
 		c.answer.request.settle(c, packet, fate)
 	case factPath:
-		// RFC 9000, section 13.3: a PATH_RESPONSE is sent once; a PATH_CHALLENGE again until it is answered.
-		c.path.check.state.settleLatest(packet, fate)
+		// RFC 9000, section 13.3: a PATH_RESPONSE is sent once; a PATH_CHALLENGE again until it is answered, when its own timer says
+		// so (validation.expire). A path that carries small packets alone would lose one a round trip.
 	default:
 		panic("BUG: a packet carried a fact of unknown kind")
 	}
