@@ -45,6 +45,8 @@ func (t *Transport) NewClientConn(c *quic.Conn) *ClientConn {
 	if !c.TLS().HandshakeComplete {
 		go cc.awaitHandshake()
 	}
+	cc.judgeDatagram = cc.judgeCallDatagram
+	cc.watchDatagrams()
 	c.HandleStreams(cc.handleStream)
 	// Requests need not wait for it, and a server that allows no unidirectional
 	// stream must not hold the caller.

@@ -84,8 +84,10 @@ func (cc *ClientConn) openTunnel(req *http.Request) (*Tunnel, *http.Response, er
 		return nil, res, fmt.Errorf("http3: the server refuses the tunnel: %s", res.Status)
 	}
 	c.keep()
-	return &Tunnel{conn: &cc.conn, s: c.s, protocol: connectProtocol(req), body: &c.body,
-		sent: c.requestOver, received: c.responseOver}, res, nil
+	tunnel := newTunnel(&cc.conn, c.s, connectProtocol(req))
+	tunnel.header, tunnel.body = res.Header, &c.body
+	tunnel.sent, tunnel.received = c.requestOver, c.responseOver
+	return tunnel, res, nil
 }
 
 // awaitConnectProtocol waits until it is known that the server offers extended

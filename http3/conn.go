@@ -36,6 +36,9 @@ type conn struct {
 	dec      atomic.Pointer[fieldDecoder]
 	counters *compressionCounters
 
+	router        datagramRouter
+	judgeDatagram func(stream int64) datagramFate // what becomes of one whose stream is no tunnel
+
 	mu       sync.Mutex
 	control  *quic.Stream
 	unsaid   []byte // frames that wait for it
@@ -51,6 +54,7 @@ func (c *conn) init(q *quic.Conn, server bool, limit int, log *slog.Logger, coun
 	c.uni.Server = server
 	c.settings = h3.DefaultSettings()
 	c.announce = announced(limit)
+	c.announce.Datagram = q.TakesDatagrams()
 	c.trace = newTracer(q)
 }
 

@@ -38,10 +38,14 @@
 // github.com/gobwas/ws, makes of it; see the examples. Extended CONNECT is offered
 // by a server whose ConnectProtocols name what its handlers speak.
 //
+// [Tunnel.Capsules] speaks the Capsule Protocol (RFC 9297) on it, with HTTP datagrams: in QUIC's
+// datagrams where quic.Config.Datagrams of both ends says so, as SETTINGS_H3_DATAGRAM then does,
+// and in capsules otherwise.
+//
 // # Not here yet
 //
 // Server push is not offered and not accepted, as browsers and RFC 9114's
-// successors have agreed to forget it. HTTP datagrams (RFC 9297) are not negotiated.
+// successors have agreed to forget it.
 package http3
 
 // NextProto is the ALPN token of HTTP/3 (RFC 9114, section 3.1).

@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/godwit-net/godwit/internal/h3"
@@ -19,6 +20,8 @@ type exchange struct {
 	conn *serverConn
 	s    stream
 	at   int // where it stands in conn.running
+
+	noDatagrams atomic.Bool // HTTP datagrams have no meaning for the request
 
 	ctx  requestContext
 	req  *http.Request
@@ -40,6 +43,7 @@ func (x *exchange) serve() {
 		return
 	}
 	x.req = req
+	x.noDatagrams.Store(!hasDatagrams(req.Header.Get(":protocol")))
 	x.res.init(x, req)
 	x.prioritize()
 	srv := x.conn.srv

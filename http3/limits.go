@@ -63,6 +63,15 @@ const (
 	// TestPriorityUpdatesAreBounded.
 	maxPriorityUpdates = 256
 
+	// maxDatagrams and maxDatagramBytes are how many HTTP datagrams wait for the reader of
+	// one tunnel, and how many bytes of them: about what arrives within 10 ms at 50 Mbit/s.
+	// The oldest are dropped. Hit by TestDatagramsThatNobodyReceives. maxEarlyDatagrams are
+	// how many of a connection wait for requests to become tunnels. Hit by
+	// TestDatagramsBeforeTheirTunnel.
+	maxDatagrams      = 64
+	maxDatagramBytes  = 64 << 10
+	maxEarlyDatagrams = 16
+
 	// openTimeout is how long the peer may deny us our control stream. RFC 9114,
 	// section 6.2: the transport parameters "MUST allow the peer to create at
 	// least three unidirectional streams", so waiting at all is kindness. No test

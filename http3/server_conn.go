@@ -31,7 +31,9 @@ type serverConn struct {
 func newServerConn(srv *Server, q *quic.Conn) *serverConn {
 	c := &serverConn{srv: srv}
 	c.init(q, true, srv.maxHeaderBytes(), srv.Logger, &srv.compression)
-	c.announce, c.names = srv.announced(), srv.Origins
+	c.announce.EnableConnectProtocol = len(srv.ConnectProtocols) > 0
+	c.names = srv.Origins
+	c.judgeDatagram = c.judgeRequestDatagram
 	c.reprioritize = c.reprioritizeRequest
 	c.ctx = context.WithValue(q.Context(), http.ServerContextKey, srv)
 	c.ctx = context.WithValue(c.ctx, http.LocalAddrContextKey, q.LocalAddr())
@@ -50,6 +52,7 @@ func (c *serverConn) serve() {
 	if c.start() != nil {
 		return // the connection is gone
 	}
+	c.watchDatagrams()
 	c.q.HandleStreams(c.handleStream)
 	c.mu.Lock()
 	c.watchIdle()

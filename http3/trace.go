@@ -53,6 +53,18 @@ func (t *tracer) dataCreated(stream int64, n int) {
 	}
 }
 
+func (t *tracer) datagramCreated(stream int64, n int) {
+	if t != nil {
+		t.q.Trace(func(now congestion.Time, q *qlog.Trace) { q.H3DatagramCreated(now, stream, n) })
+	}
+}
+
+func (t *tracer) datagramParsed(stream int64, n int) {
+	if t != nil {
+		t.q.Trace(func(now congestion.Time, q *qlog.Trace) { q.H3DatagramParsed(now, stream, n) })
+	}
+}
+
 func (t *tracer) headersCreated(stream, length int64, fields [][2]string) {
 	if t != nil {
 		f := qlog.H3Frame{Type: h3.FrameHeaders.String(), Length: length, Fields: fields}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/godwit-net/godwit/internal/h3"
@@ -26,13 +27,16 @@ import (
 type Tunnel struct {
 	conn     *conn
 	s        stream
-	protocol string // of extended CONNECT; "": plain
+	protocol string      // of extended CONNECT; "": plain
+	header   http.Header // of the peer's message
 	body     *body
 
-	wmu      sync.Mutex // a Write that waits holds it
-	head     []byte     // of a frame, not written yet
-	owed     int        // bytes that the frame still has room for
-	finished bool       // the sending part has ended
+	datagrams *datagramQueue // nil: there is no use for any
+
+	wmu   sync.Mutex  // a Write that waits holds it
+	head  []byte      // of a frame, not written yet
+	owed  int         // bytes that the frame still has room for
+	ended atomic.Bool // our direction has ended; set under wmu
 
 	// Called when a direction is over; nil on a server.
 	sent, received func()
@@ -92,9 +96,18 @@ func (w *response) Tunnel() (*Tunnel, error) {
 	w.w.s.SetReadDeadline(time.Time{})
 	w.w.s.SetWriteDeadline(time.Time{})
 	protocol := w.req.Header.Get(":protocol")
-	t := &Tunnel{conn: &w.conn.conn, s: w.w.s, protocol: protocol, body: w.body}
+	t := newTunnel(&w.conn.conn, w.w.s, protocol)
+	t.header, t.body = w.req.Header, w.body
 	w.tunnel.Store(t)
 	return t, nil
+}
+
+func newTunnel(c *conn, s stream, protocol string) *Tunnel {
+	t := &Tunnel{conn: c, s: s, protocol: protocol}
+	if c.takesDatagrams() && hasDatagrams(protocol) {
+		t.datagrams = c.router.open(s.ID())
+	}
+	return t
 }
 
 // isTunnel reports whether the response makes a tunnel of its request.
@@ -150,7 +163,7 @@ func (b *body) readTunnel(p []byte) (n int, err error) {
 func (t *Tunnel) Write(p []byte) (n int, err error) {
 	t.wmu.Lock()
 	defer t.wmu.Unlock()
-	if t.finished {
+	if t.ended.Load() {
 		return 0, net.ErrClosed
 	}
 	for n < len(p) {
@@ -226,7 +239,7 @@ func (t *Tunnel) ReadFrom(r io.Reader) (n int64, err error) {
 // writePlaced is Write for content with frameRoom free bytes in front.
 func (t *Tunnel) writePlaced(b []byte) (int, error) {
 	t.wmu.Lock()
-	if t.finished || t.owed > 0 {
+	if t.ended.Load() || t.owed > 0 {
 		t.wmu.Unlock()
 		return t.Write(b[frameRoom:])
 	}
@@ -260,10 +273,9 @@ func (t *Tunnel) CloseWrite() error {
 
 // finish ends our direction. wmu is held.
 func (t *Tunnel) finish() (err error) {
-	if t.finished {
+	if t.ended.Swap(true) {
 		return nil
 	}
-	t.finished = true
 	if t.owed > 0 {
 		t.s.Reset(uint64(h3.H3RequestCancelled)) // a Write was cut short in the middle of a frame
 		err = os.ErrDeadlineExceeded
@@ -291,8 +303,19 @@ func (t *Tunnel) Close() error {
 		t.s.StopReading(uint64(h3.H3NoError))
 	}
 	t.freeReader()
+	t.endDatagrams()
 	return err
 }
+
+func (t *Tunnel) endDatagrams() {
+	if t.datagrams != nil {
+		t.datagrams.end(net.ErrClosed)
+		t.conn.router.close(t.s.ID())
+	}
+}
+
+// sendingOver reports whether our direction has ended.
+func (t *Tunnel) sendingOver() bool { return t.body.closed.Load() || t.ended.Load() }
 
 func (t *Tunnel) freeReader() {
 	t.body.mu.Lock()
@@ -324,6 +347,7 @@ func (t *Tunnel) abort(code h3.ErrorCode) {
 	t.finish()
 	t.wmu.Unlock()
 	t.freeReader()
+	t.endDatagrams()
 }
 
 // LocalAddr returns our address on the QUIC connection, a *net.UDPAddr.

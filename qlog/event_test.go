@@ -121,6 +121,10 @@ var events = []struct {
 		`{"stream_id":0,"frame":{"frame_type":"headers","headers":[],"raw":{"payload_length":0}}}`},
 	{"data is read", func(t *Trace) { t.H3FrameParsed(at, 4, H3Frame{Type: "data", Length: 100}) }, "http3:frame_parsed",
 		`{"stream_id":4,"frame":{"frame_type":"data","raw":{"payload_length":100}}}`},
+	{"a datagram is sent", func(t *Trace) { t.H3DatagramCreated(at, 8, 100) }, "http3:datagram_created",
+		`{"quarter_stream_id":2,"raw":{"payload_length":100}}`},
+	{"a datagram comes", func(t *Trace) { t.H3DatagramParsed(at, 0, 0) }, "http3:datagram_parsed",
+		`{"quarter_stream_id":0,"raw":{"payload_length":0}}`},
 	{"settings are sent", func(t *Trace) {
 		t.H3FrameCreated(at, 3, H3Frame{Type: "settings", Settings: [][2]uint64{{6, 100}, {0x21 + 0x1f*3, 7}, {0x99, 1}}})
 	}, "http3:frame_created",

@@ -70,6 +70,28 @@ func (t *Trace) h3Frame(now instant.Time, name string, stream int64, f *H3Frame)
 	t.end()
 }
 
+// H3DatagramCreated records an HTTP datagram (RFC 9297) handed to QUIC, for a request stream: http3:datagram_created. The length
+// is of its payload, in bytes.
+func (t *Trace) H3DatagramCreated(now instant.Time, stream int64, length int) {
+	if t != nil {
+		t.h3Datagram(now, "http3:datagram_created", stream, length)
+	}
+}
+
+// H3DatagramParsed records an HTTP datagram that came: http3:datagram_parsed.
+func (t *Trace) H3DatagramParsed(now instant.Time, stream int64, length int) {
+	if t != nil {
+		t.h3Datagram(now, "http3:datagram_parsed", stream, length)
+	}
+}
+
+func (t *Trace) h3Datagram(now instant.Time, name string, stream int64, length int) {
+	e := t.begin(now, name)
+	e.int("quarter_stream_id", stream/4)
+	e.payload(int64(length))
+	t.end()
+}
+
 func (e *encoder) fields(fields [][2]string) {
 	e.list("headers")
 	for _, f := range fields {

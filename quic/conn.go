@@ -75,18 +75,19 @@ type member struct {
 
 // clockwork is the core and what drives it.
 type clockwork struct {
-	core      *engine.Conn
-	latest    instant.Time // the last instant the core was told: its time never goes backwards
-	sending   bool         // somebody holds the sending token
-	again     bool         // whoever holds it has to look again
-	datagrams waitList     // those who wait to receive one
-	counted   DatagramStats
-	sent      waitList // those who wait until it is put down
-	timer     *time.Timer
-	armed     instant.Time // when the timer fires; 0: it is not set
-	broken    bool         // the core panicked: it is not called any more
-	report    []any        // what leave has to log: a panic
-	gone      bool         // drained or broken: the endpoint has forgotten it
+	core         *engine.Conn
+	latest       instant.Time // the last instant the core was told: its time never goes backwards
+	sending      bool         // somebody holds the sending token
+	again        bool         // whoever holds it has to look again
+	datagrams    waitList     // those who wait to receive one
+	whenDatagram func()       // AfterDatagram's
+	counted      DatagramStats
+	sent         waitList // those who wait until it is put down
+	timer        *time.Timer
+	armed        instant.Time // when the timer fires; 0: it is not set
+	broken       bool         // the core panicked: it is not called any more
+	report       []any        // what leave has to log: a panic
+	gone         bool         // drained or broken: the endpoint has forgotten it
 }
 
 // OpenStream opens a bidirectional stream; it waits while the peer's limit allows no further one. The peer learns of

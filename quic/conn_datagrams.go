@@ -74,6 +74,37 @@ func (c *Conn) ReceiveDatagrams(ctx context.Context, into [][]byte) (n int, err 
 	}
 }
 
+// AfterDatagram runs f once, in a goroutine of its own, when ReceiveDatagrams would not wait: a datagram is there, or the connection
+// has ended. Nothing waits meanwhile. There is one waiter at a time: a second call replaces the first one's f.
+func (c *Conn) AfterDatagram(f func()) {
+	c.mu.Lock()
+	defer c.leave(nil)
+	c.whenDatagram = f
+	waits := false
+	if c.core != nil && !c.broken {
+		_, waits = c.core.NextDatagramSize()
+	}
+	if waits || c.err != nil {
+		c.datagramReady()
+	}
+}
+
+// datagramReady tells those who wait that ReceiveDatagrams would not. mu is held.
+func (c *Conn) datagramReady() {
+	c.datagrams.wake()
+	if f := c.whenDatagram; f != nil {
+		c.whenDatagram = nil
+		go f()
+	}
+}
+
+// TakesDatagrams reports whether Config.Datagrams lets the peer send datagrams.
+func (c *Conn) TakesDatagrams() bool {
+	c.mu.Lock()
+	defer c.leave(nil)
+	return c.core != nil && !c.broken && c.core.TakesDatagrams()
+}
+
 // takeDatagrams takes what is there. mu is held.
 func (c *Conn) takeDatagrams(into [][]byte) int {
 	for n := range into {

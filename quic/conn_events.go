@@ -54,7 +54,7 @@ func (c *Conn) dispatch() {
 				c.opening[0].wake()
 			}
 		case engine.EventDatagramReady:
-			c.datagrams.wake()
+			c.datagramReady()
 		case engine.EventIDIssued, engine.EventIDRetired, engine.EventTokenAdded, engine.EventTokenRemoved:
 			c.route(e)
 		case engine.EventNewToken:
@@ -146,7 +146,7 @@ func (c *Conn) end(err error) {
 	}
 	c.ready.wake()
 	c.accepting.wake()
-	c.datagrams.wake()
+	c.datagramReady()
 	c.moving.wake()
 	for i := range c.opening {
 		c.opening[i].wake()

@@ -123,3 +123,26 @@ func TestDatagramsAllocateNothing(t *testing.T) {
 		t.Errorf("only %d datagrams were sent", sent)
 	}
 }
+
+// AfterDatagram calls when there is something to take, whether it comes before or after, and at the end.
+func TestAfterDatagram(t *testing.T) {
+	c, s := pair(t, taking(), taking())
+	if !c.TakesDatagrams() {
+		t.Error("they are not taken")
+	}
+	ready := make(chan bool, 1)
+	for range 3 {
+		c.AfterDatagram(func() { t.Error("a function that was replaced is called") })
+		c.AfterDatagram(func() { ready <- true })
+		s.SendDatagram([]byte("x"))
+		<-ready
+		c.AfterDatagram(func() { ready <- true }) // it is still there
+		<-ready
+		if p, err := c.ReceiveDatagram(t.Context()); err != nil || string(p) != "x" {
+			t.Fatal(p, err)
+		}
+	}
+	c.AfterDatagram(func() { ready <- true })
+	c.Close()
+	<-ready
+}

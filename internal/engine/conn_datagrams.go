@@ -84,6 +84,9 @@ func (c *Conn) MaxDatagramSize() int {
 	return int(max(frame-3, 0)) // type and a length of two bytes
 }
 
+// TakesDatagrams reports whether we have told the peer that it may send datagrams.
+func (c *Conn) TakesDatagrams() bool { return c.params.MaxDatagramFrameSize > 0 }
+
 // DatagramStats returns what became of datagrams so far.
 func (c *Conn) DatagramStats() DatagramStats {
 	g := &c.streams.datagrams
