@@ -88,8 +88,8 @@ func (p *pathState) credit(c *Conn, now instant.Time, from Path, size int) {
 	if samePath(from, p.ahead.path) {
 		p.ahead.room += 3 * size
 	}
-	if p.validated || from.Remote != p.Remote {
-		return
+	if p.validated || !samePath(from, p.Path) {
+		return // what came by another path, from the same address perhaps, is answered there: it must not count twice
 	}
 	p.received += int64(size)
 	c.ledger.SetAmplificationLimited(now, p.blocked(c))

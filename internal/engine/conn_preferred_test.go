@@ -139,3 +139,34 @@ func TestTheOldAddressIsDeafToNewerPackets(t *testing.T) {
 	x.on(there, streamFrame(0, 1, "b", false))
 	x.wantRead("it comes again to the preferred address", 0, "b", false)
 }
+
+// Seeds 12567 and 18964 of the random worlds: what came from a new address to the preferred one counted for what may be sent there from both.
+func TestAnAddressThatComesByTwoPathsCountsOnce(t *testing.T) {
+	// Rules: 9000:8/1
+	x, there := preferring(t)
+	here := x.conn.Path()
+	here.Remote, there.Remote = elsewhere, elsewhere
+	id := x.open()
+	x.conn.Write(x.now, id, make([]byte, 100_000))
+	x.drain()
+	x.ack(wire.AppSpace)
+	x.sizes, x.paths = nil, nil
+	received := 0
+	from := func(p Path, frames ...[]byte) {
+		b := x.packet(wire.AppSpace, frames...)
+		received += len(b)
+		x.conn.Receive(x.now, Datagram{Payload: b, Path: p})
+		x.drain()
+	}
+	from(here, x.acks())
+	from(there, challengeFrame(), make([]byte, 1150))
+	sent := 0
+	for i, p := range x.paths {
+		if p.Remote == elsewhere {
+			sent += x.sizes[i]
+		}
+	}
+	if sent > 3*received || sent < minDatagramSize {
+		t.Errorf("%d bytes were answered with %d", received, sent)
+	}
+}

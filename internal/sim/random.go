@@ -26,6 +26,10 @@ func Random(seed uint64) Config {
 	c.Client, c.Server = d.endpoint(), d.endpoint()
 	c.Prefer = d.one(4)
 	c.Topology = d.topology()
+	if c.Shared {
+		// A queue of a few datagrams that others keep full takes all probes of one who has backed off.
+		c.Up.Queue, c.Down.Queue = max(c.Up.Queue, 20_000), max(c.Down.Queue, 20_000)
+	}
 	c.Turns = d.turns(c.Clients)
 	if d.one(4) {
 		c.Validation = engine.ValidateAlways
