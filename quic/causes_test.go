@@ -98,7 +98,7 @@ func TestEveryWaitEndsWithTheConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	ours, _ := streams(t, c, s)
-	nat.outside.Load().Close() // nothing passes any more
+	nat.outside.Load().Close()  // nothing passes any more
 	ctx := context.Background() // ends nothing
 	ended := make(chan error)
 	calls := []func() error{

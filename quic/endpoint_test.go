@@ -393,7 +393,7 @@ func TestAStatelessResetWaitsForWhatCameBefore(t *testing.T) {
 	e.batch.Lock()
 	e.receive(clock(), &intake{sock: e.sock}, []udp.Message{{Payload: append(reset, token[:]...), Remote: c.path.Remote, Local: c.path.Local.Addr()}})
 	e.batch.Unlock()
-	if !posted(before + 1)() || c.Err() != nil {
+	if !posted(before+1)() || c.Err() != nil {
 		t.Errorf("the reset does not wait: %v", c.Err())
 	}
 	e.drive(c)
