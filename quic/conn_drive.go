@@ -27,6 +27,7 @@ func (c *Conn) receive(now instant.Time, run []engine.Datagram) {
 	}
 	now = c.at(now)
 	c.heard, c.heardAt = true, now
+	c.hearing.wake()
 	for i := range run {
 		d := &run[i]
 		if !d.Path.Local.Addr().IsValid() {

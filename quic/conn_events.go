@@ -147,6 +147,7 @@ func (c *Conn) end(err error) {
 	c.ready.wake()
 	c.accepting.wake()
 	c.datagramReady()
+	c.hearing.wake()
 	c.moving.wake()
 	for i := range c.opening {
 		c.opening[i].wake()

@@ -24,7 +24,8 @@ import (
 type lookout struct {
 	looking *time.Timer // nil: nobody waits for anything
 	heardAt instant.Time
-	asked   bool // a PING was sent, and nothing of a stream has come since
+	hearing waitList // those in Probe
+	asked   bool     // a PING was sent, and nothing of a stream has come since
 }
 
 // lookOut begins, if it is not going on, when a stream was opened. mu is held.
