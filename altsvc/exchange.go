@@ -124,10 +124,15 @@ func (x *exchange) way() (p path, err error) {
 	if !ok {
 		return p, nil
 	}
-	overQUIC := func(ctx context.Context) (path, error) { return x.reach(ctx, c) }
+	l, err := t.link(x.o, c) // also when TCP turns out to be faster: the next request may use it
+	if err != nil {
+		return p, err
+	}
 	if t.Preference == Only {
-		if p, err = overQUIC(ctx); errors.Is(err, errDeaf) {
-			p, err = overQUIC(ctx) // the dead one is gone now
+		if p, err = x.reach(ctx, l); errors.Is(err, errDeaf) {
+			if l, err = t.link(x.o, c); err == nil { // the dead one is gone now
+				p, err = x.reach(ctx, l)
+			}
 		}
 		return p, err
 	}
@@ -136,15 +141,22 @@ func (x *exchange) way() (p path, err error) {
 		head = 0
 	}
 	p, release, quicWon, err := race(ctx, head, ways[path, func()]{
-		quic:     overQUIC,
+		quic:     func(ctx context.Context) (path, error) { return x.reach(ctx, l) },
 		tcp:      x.readyTCP,
 		dropQUIC: path.drop,
 		dropTCP:  func(release func()) { release() },
 	})
 	if err == nil && !quicWon {
-		x.releases = append(x.releases, release)
+		x.keep(release)
 	}
 	return p, err
+}
+
+// keep has a connection wait over TCP until the request is done.
+func (x *exchange) keep(release func()) {
+	if release != nil {
+		x.releases = append(x.releases, release)
+	}
 }
 
 // readyTCP returns when TCP stands.
@@ -156,12 +168,8 @@ func (x *exchange) readyTCP(ctx context.Context) (release func(), err error) {
 	return release, err
 }
 
-// reach returns when QUIC stands. A safe request goes ahead in 0-RTT.
-func (x *exchange) reach(ctx context.Context, c choice) (p path, err error) {
-	l, err := x.t.link(x.o, c)
-	if err != nil {
-		return p, err
-	}
+// reach returns when l stands. A safe request goes ahead in 0-RTT.
+func (x *exchange) reach(ctx context.Context, l *link) (p path, err error) {
 	p.l = l
 	if isSafe(x.req) {
 		select {
@@ -220,17 +228,18 @@ func (x *exchange) overQUIC(p path) (res *http.Response, next verdict, err error
 	l, since := p.l, x.t.m.now()
 	var cancel context.CancelCauseFunc
 	if p.early != nil {
+		cancel = p.early.cancel
+		w := x.watch(x.req.Context(), l, cancel)
 		<-p.early.done // the handshake is done: it answers as all others
-		res, err, cancel = p.early.res, p.early.err, p.early.cancel
+		res, err = p.early.res, p.early.err
+		x.keep(w.stop())
 	}
-	if p.early == nil || err != nil && x.req.Context().Err() == nil && l.usable() {
+	if p.early == nil || err != nil && !errors.Is(err, errDeaf) && x.req.Context().Err() == nil && l.usable() {
 		var ctx context.Context
 		ctx, cancel = context.WithCancelCause(x.req.Context())
 		w := x.watch(ctx, l, cancel)
 		res, err = l.cc.RoundTrip(x.request(ctx, l))
-		if release := w.stop(); release != nil {
-			x.releases = append(x.releases, release)
-		}
+		x.keep(w.stop())
 	}
 	if err == nil {
 		next = x.judge(l, res)

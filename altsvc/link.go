@@ -118,32 +118,29 @@ func (ls *links) takeAll(which func(*link) bool) (taken []*link) {
 
 // stands reports whether the handshake is done and went well, once.
 func (l *link) stands() bool {
+	return isClosed(l.ready) && l.err == nil
+}
+
+// earlyConn is the connection that began with 0-RTT, nil if there is none.
+func (l *link) earlyConn() *http3.ClientConn {
+	if !isClosed(l.early) {
+		return nil
+	}
+	return l.first
+}
+
+func isClosed(ch chan struct{}) bool {
 	select {
-	case <-l.ready:
-		return l.err == nil
+	case <-ch:
+		return true
 	default:
 		return false
 	}
 }
 
-// earlyConn is the connection that began with 0-RTT, nil if there is none.
-func (l *link) earlyConn() *http3.ClientConn {
-	select {
-	case <-l.early:
-		return l.first
-	default:
-		return nil
-	}
-}
-
 // usable reports whether there is any hope for a request in it.
 func (l *link) usable() bool {
-	select {
-	case <-l.ready:
-		return l.err == nil && l.cc.CanTakeRequest()
-	default:
-		return true
-	}
+	return !isClosed(l.ready) || l.err == nil && l.cc.CanTakeRequest()
 }
 
 // idle reports whether nothing would be lost by closing it.
@@ -290,12 +287,15 @@ func (s originSessions) Put(key string, cs *tls.ClientSessionState) {
 	s.ClientSessionCache.Put(s.prefix+key, cs)
 }
 
-// await waits for the connection to stand. A quiet one is asked for a sign of life first.
+// await waits for the connection to stand. A quiet one is asked for a sign of life
+// first, also when nobody waits for that any more.
 func (t *Transport) await(ctx context.Context, l *link) error {
-	select {
-	case <-l.ready:
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	if !isClosed(l.ready) {
+		select {
+		case <-l.ready:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
 	if l.err != nil {
 		return l.err
