@@ -56,6 +56,9 @@ func (c *Conn) handleFrames(now instant.Time, d Datagram, p *opened) *TransportE
 	p.probing = true
 	for b := p.payload; len(b) > 0; {
 		typ := uint64(b[0])
+		if typ != wire.FramePadding {
+			p.frames++
+		}
 		if typ&^1 == wire.FrameDatagram {
 			if p.space != wire.AppSpace {
 				return misplaced(p, typ)
@@ -68,6 +71,9 @@ func (c *Conn) handleFrames(now instant.Time, d Datagram, p *opened) *TransportE
 				return err
 			}
 			p.eliciting, p.probing = true, false
+			if len(data) > 0 {
+				c.idle.effort.gain()
+			}
 			b = b[n:]
 			continue
 		}
@@ -181,6 +187,7 @@ func (c *Conn) handleControlFrame(now instant.Time, p *opened, typ uint64, b []b
 		v, n := wire.ConsumeMaxData(b)
 		if n > 0 && v > c.flow.max {
 			c.flow.max = v
+			c.idle.effort.gain()
 			c.flow.blocked.clear()
 			c.feed()
 		}
@@ -258,8 +265,12 @@ func (c *Conn) handleAckFrame(now instant.Time, space wire.Space, b []byte) (int
 		// RFC 9002, section 5.3: no delay beyond max_ack_delay counts once the handshake is confirmed; the ledger caps it.
 		info.Delay = time.Duration(min(f.Delay, maxDelayField)<<uint(c.peer.AckDelayExponent)) * time.Microsecond
 	}
+	c.idle.effort.acked = false
 	if err := c.ledger.OnAck(now, space, ranges, info); err != nil {
 		return n, violation(wire.ProtocolViolation, wire.FrameAck, err.Error())
+	}
+	if c.idle.effort.acked {
+		c.idle.effort.gain()
 	}
 	if space == wire.HandshakeSpace {
 		// RFC 9002, section 6.2.2.1: an acknowledgment of a Handshake packet proves that the server has validated us.
@@ -290,10 +301,13 @@ func (c *Conn) handleStreamFrame(now instant.Time, typ uint64, f wire.Stream) *T
 	if s == nil || err != nil {
 		return err
 	}
-	before := s.recv.read
+	before, was, had := s.recv.read, s.recv.state, s.recv.has(&f)
 	grown, err := s.recv.handleData(&c.pool, f)
 	if err != nil {
 		return err
+	}
+	if !had || s.recv.state != was {
+		c.idle.effort.gain()
 	}
 	if err := c.flow.grow(grown, typ); err != nil {
 		return err
@@ -329,6 +343,7 @@ func (c *Conn) handleStopSending(f wire.StopSending) *TransportError {
 		return nil
 	}
 	s.send.stopped = true
+	c.idle.effort.gain()
 	if s.send.abandon(&c.pool, f.Code) {
 		c.touch(s)
 	}
@@ -345,6 +360,7 @@ func (c *Conn) handleMaxStreamData(f wire.MaxStreamData) *TransportError {
 	}
 	if f.Max > s.send.max {
 		s.send.max = f.Max
+		c.idle.effort.gain()
 		s.send.blocked.clear()
 		c.touch(s)
 	}
@@ -361,6 +377,7 @@ func (c *Conn) handleMaxStreams(f wire.MaxStreams) {
 		return
 	}
 	l.max = f.Max
+	c.idle.effort.gain()
 	l.blocked.clear()
 	c.releaseHeld()
 	if l.wanted {

@@ -144,6 +144,7 @@ func (c *Conn) handleCrypto(now instant.Time, space wire.Space, f wire.Crypto) *
 		b := in.buf.view(in.read, int(in.contiguous()-in.read))
 		err := c.shake.tls.Receive(level, b)
 		in.read += int64(len(b))
+		c.idle.effort.gain()
 		in.buf.discardBefore(&c.pool, in.read)
 		if err != nil {
 			return tlsError(err)

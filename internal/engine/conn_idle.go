@@ -17,6 +17,8 @@ type idleState struct {
 	keepAliveAt instant.Time
 	pingDue     bool
 
+	effort effort // what is done for the peer in vain
+
 	restAt instant.Time // when to look whether the connection has come to rest; never: it has
 }
 

@@ -113,6 +113,7 @@ func (c *Conn) updateKeys(now instant.Time, s *space, byPeer bool) {
 	k.dropAt = instant.Never
 	by := "local"
 	if byPeer {
+		c.idle.effort.wasted += keyUpdateCost
 		by = "remote"
 	}
 	c.trace.KeyUpdated(now, by, k.updates)

@@ -236,6 +236,7 @@ type opened struct {
 	number    int64
 	payload   []byte
 	size      int
+	frames    int64 // but for PADDING
 	eliciting bool
 	probing   bool // only frames that do not by themselves move the connection to a new path
 }
@@ -254,13 +255,19 @@ func (c *Conn) receiveOpened(now instant.Time, d Datagram, p opened) {
 		c.ids.adoptServerID(p.header.SrcID)
 		c.observeVersion(p.header.Version)
 	}
-	newest := p.number > c.spaces[p.space].acks.largest
+	newest, gained := p.number > c.spaces[p.space].acks.largest, c.idle.effort.gained
 	if err := c.handleFrames(now, d, &p); err != nil {
 		c.fail(now, err)
 		return
 	}
 	if c.life.state != lifeOpen {
 		return
+	}
+	if p.typ == wire.Packet1RTT {
+		if err := c.idle.effort.weigh(now, p.frames, c.idle.effort.gained-gained); err != nil {
+			c.fail(now, err)
+			return
+		}
 	}
 	// RFC 9000, section 13.2.5: "endpoints SHOULD include buffering delays caused by unavailability of decryption keys, since
 	// these delays can be large and are likely to be non-repeating."

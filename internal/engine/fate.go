@@ -36,6 +36,7 @@ func (c *Conn) settle(space wire.Space, p *recovery.Packet, fate recovery.Fate) 
 	if c.life.state != lifeOpen {
 		return
 	}
+	c.idle.effort.acked = c.idle.effort.acked || fate == recovery.Acked
 	c.path.mtu.settle(c.now, p, fate)
 	if space == wire.AppSpace && c.shake.confirmed {
 		c.path.narrow.settle(c.now, p, fate)

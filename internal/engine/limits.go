@@ -95,6 +95,17 @@ const (
 	maxDatagrams     = 256
 	maxDatagramBytes = 256 << 10
 
+	// maxWasted is how many frames a peer may send that change nothing, beyond those that time forgives (a thousand a second)
+	// and those that it has earned with packets that do, of which maxEarned count; then the connection is closed with
+	// PROTOCOL_VIOLATION. Keep-alives, probes and limits that are repeated are a few in a round trip. What is sent twice in
+	// vain is a congestion window at the most, and was earned by the first time. paidFor is how many such frames a packet may have
+	// beside one that brings something, and keyUpdateCost as how many an update of the keys counts: as many as derive keys in the time
+	// that it takes. TestWhatChangesNothingIsBounded.
+	maxWasted     = 10_000
+	maxEarned     = 100_000
+	paidFor       = 8
+	keyUpdateCost = 50
+
 	// maxFreeStreams is how many stream records a connection keeps for reuse. TestFreeListsAreBounded.
 	maxFreeStreams = 128
 )

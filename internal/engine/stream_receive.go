@@ -41,6 +41,19 @@ func (r *recvPart) handleData(pool *chunkPool, f wire.Stream) (grown int64, err 
 	return grown, nil
 }
 
+// has reports whether all of a frame's bytes came before.
+func (r *recvPart) has(f *wire.Stream) bool {
+	end := f.Offset + int64(len(f.Data))
+	if end > r.end {
+		return false
+	}
+	if end <= r.read || len(f.Data) == 0 {
+		return true
+	}
+	g, ok := r.got.RangeAt(max(f.Offset, r.read))
+	return ok && g.End >= end
+}
+
 // store copies what is new of the bytes at off into the buffer; false: they leave more gaps than maxStreamRanges allows.
 func (r *recvPart) store(pool *chunkPool, off int64, data []byte) bool {
 	if skip := r.read - off; skip > 0 {

@@ -194,6 +194,9 @@ func (c *Conn) handleResetStream(now instant.Time, f wire.ResetStreamAt, frame u
 	if err := c.flow.grow(grown, frame); err != nil {
 		return err
 	}
+	if s.recv.state != was || grown > 0 {
+		c.idle.effort.gain()
+	}
 	c.tellReset(s, was)
 	c.afterReceive(now, s, before)
 	return nil

@@ -241,6 +241,7 @@ func (c *Conn) accept(id int64, frame uint64, receives bool) (*stream, *Transpor
 		c.events.push(Event{Kind: EventStreamOpened, Stream: s.id})
 	}
 	r.raise()
+	c.idle.effort.gain()
 	return s, nil
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 // longest is how long an attack waits for what has to come. It is long, since it costs only those that fail.
-const longest = 20 * time.Second
+const longest = 2 * time.Minute
 
 // ours reports whether the server is one whose defences are known.
 func ours() bool { return os.Getenv("GODWIT_HOSTILE_ADDR") == "" }

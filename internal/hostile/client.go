@@ -29,6 +29,7 @@ type client struct {
 	dst     wire.ConnID
 	token   []byte
 	hello   []byte // the ClientHello, for a second Initial packet
+	phase   bool   // of the keys
 	silent  bool   // nothing is acknowledged
 	blanket bool   // all is acknowledged up to the largest number that came, whether it came or not
 	sparse  bool   // packets with odd numbers are not acknowledged
@@ -50,6 +51,7 @@ type heard struct {
 	maxStreams          int64   // bidirectional
 	resets              map[int64]bool
 	streamBytes         int64
+	acked               int64  // the largest packet number with a short header
 	newToken            []byte // of a NEW_TOKEN frame
 }
 
@@ -203,7 +205,7 @@ func (c *client) packet(space wire.Space, frames []byte) []byte {
 	}
 	payload = append(payload, make([]byte, max(0, 4-len(payload)))...)
 	if space == wire.AppSpace {
-		b := wire.AppendShortHeader(nil, c.dst.Bytes(), false, number, 4)
+		b := wire.AppendShortHeader(nil, c.dst.Bytes(), c.phase, number, 4)
 		b = append(append(b, payload...), make([]byte, seal.Overhead)...)
 		return c.write[space].Seal(b[:len(b)-seal.Overhead], 1+c.dst.Len(), 4, number)
 	}

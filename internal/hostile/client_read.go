@@ -145,9 +145,13 @@ func (c *client) takeFrame(space wire.Space, b []byte, complete *bool) (n int) {
 		c.done = true
 		return 1
 	case t == wire.FrameAck || t == wire.FrameAckECN:
+		var a wire.Ack
 		var ranges []rangeset.Range
-		_, ranges, n = wire.ConsumeAck(b, nil)
+		a, ranges, n = wire.ConsumeAck(b, nil)
 		c.ackRanges = max(c.ackRanges, len(ranges))
+		if space == wire.AppSpace {
+			c.acked = max(c.acked, a.Largest)
+		}
 	case t == wire.FrameCrypto:
 		var f wire.Crypto
 		if f, n = wire.ConsumeCrypto(b); n > 0 {

@@ -10,7 +10,7 @@ import (
 
 func TestHostileClientsAreBounded(t *testing.T) {
 	binary := godwit(t)
-	for _, a := range slices.Concat(attacks, resetAttacks, tokenAttacks, stateAttacks) {
+	for _, a := range slices.Concat(attacks, resetAttacks, tokenAttacks, stateAttacks, floodAttacks) {
 		t.Run(a.name, func(t *testing.T) { endure(t, serve(t, binary), a) })
 	}
 }
