@@ -11,7 +11,8 @@
 // response carries an Alt-Svc field (RFC 7838) with the protocol h3, the next
 // request dials QUIC as well, goes by TCP all the same as long as that is faster,
 // and from when the QUIC connection stands all requests use it. Where HTTP/3 has worked
-// before, QUIC has a head start of 300 ms. Of several addresses of a host, IPv6
+// before, or is known and there is no connection over TCP, QUIC has a head start of 300
+// ms; where it has failed, none. Of several addresses of a host, IPv6
 // and IPv4 take turns, 250 ms apart (RFC 8305).
 //
 // What the alternative presents has to be a certificate for the origin. Requests

@@ -137,7 +137,9 @@ func (x *exchange) way() (p path, err error) {
 		return p, err
 	}
 	head := t.headStart
-	if !c.proven && t.Preference != Always {
+	// What an origin has said and nobody has tried is believed, but not waited for
+	// where TCP is there already.
+	if c.troubled || !c.proven && (!c.altSvc || t.tcp.isLive(x.o.String())) && t.Preference != Always {
 		head = 0
 	}
 	p, release, quicWon, err := race(ctx, head, ways[path, func()]{

@@ -94,16 +94,21 @@ func (t *tcp) roundTrip(req *http.Request, addr string) (*http.Response, error) 
 	return t.transport.RoundTrip(req.WithContext(context.WithValue(req.Context(), targetKey{}, addr)))
 }
 
+// isLive reports whether there is a connection to addr.
+func (t *tcp) isLive(addr string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	h := t.hosts[addr]
+	return h != nil && h.live > 0
+}
+
 // ready returns when a request to addr would find a connection. Unless there is
 // one already it is dialled, which proves that TCP works, and kept until release
 // is called for whoever takes it.
 func (t *tcp) ready(ctx context.Context, addr string) (release func(), proved bool, err error) {
-	t.mu.Lock()
-	if h := t.hosts[addr]; h != nil && h.live > 0 {
-		t.mu.Unlock()
+	if t.isLive(addr) {
 		return func() {}, false, nil
 	}
-	t.mu.Unlock()
 	c, err := t.dial(ctx, "tcp", addr, t.protos)
 	if err != nil {
 		return nil, false, err

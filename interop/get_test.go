@@ -14,7 +14,7 @@ import (
 
 // get is godwit get, which trusts the authority.
 func get(args ...string) *exec.Cmd {
-	return command(append([]string{"get", "--cacert", filepath.Join(ca.host, caFile)}, args...)...)
+	return command(append([]string{"get", "--http3-only", "--cacert", filepath.Join(ca.host, caFile)}, args...)...)
 }
 
 func TestGetAsksServersOfOthers(t *testing.T) {
@@ -69,7 +69,7 @@ func TestGetAsksServersOfOthers(t *testing.T) {
 			}
 		})
 		t.Run("an unknown authority is refused", func(t *testing.T) {
-			r := execute(within(t, patience), t, command("get", s.url+s.hello))
+			r := execute(within(t, patience), t, command("get", "--http3-only", s.url+s.hello))
 			if r.code != 1 || r.stdout != "" || !strings.Contains(r.stderr, "unknown authority") {
 				t.Errorf("exit code %d, stdout %q, stderr %q", r.code, r.stdout, r.stderr)
 			}

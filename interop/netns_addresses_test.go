@@ -12,7 +12,7 @@ import (
 // getFrom is godwit get in the host, which trusts the authority.
 func (h *host) getFrom(args ...string) result {
 	h.t.Helper()
-	args = append([]string{"get", "--cacert", filepath.Join(ca.host, caFile)}, args...)
+	args = append([]string{"get", "--http3-only", "--cacert", filepath.Join(ca.host, caFile)}, args...)
 	return execute(within(h.t, patience), h.t, h.command(godwit, args...))
 }
 

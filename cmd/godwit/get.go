@@ -19,6 +19,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/godwit-net/godwit/altsvc"
 	"github.com/godwit-net/godwit/quic"
 )
 
@@ -39,9 +40,13 @@ type getOptions struct {
 	timeout time.Duration
 
 	versions []uint32 // of QUIC; nil: what package quic begins with
+
+	http3Only  bool              // a QUIC connection to the URL's own address, and nothing else
+	preference altsvc.Preference // otherwise
+	altSvc     string            // where what was learned is kept; "": nowhere
 }
 
-// get fetches one URL over HTTP/3.
+// get fetches one URL, over HTTP/3 where that is known, or wanted.
 func get(ctx context.Context, p process, args []string) error {
 	o, err := parseGet(p, args)
 	if err != nil {
@@ -82,6 +87,10 @@ func parseGet(p process, args []string) (*getOptions, error) {
 	f.BoolVar(&o.fail, "fail", false, "exit with 1, and write no content, when the status is 400 or above")
 	f.BoolVar(&o.resume, "resume", false, "open a connection for a TLS ticket first, and fetch over a second one that resumes it")
 	f.Func("quic-version", "speak this `VERSION` of QUIC only, 1 or 2; otherwise 1, or 2 if the server wants it", o.setVersion)
+	f.BoolVar(&o.http3Only, "http3-only", false, "use HTTP/3, without asking over TCP whether it is there; so does --resume")
+	try := f.Bool("http3", false, "try HTTP/3, and TCP 300 ms later")
+	never := f.Bool("no-http3", false, "use TCP")
+	f.StringVar(&o.altSvc, "alt-svc", altSvcFile(), "keep in `FILE` which sites have HTTP/3; '' keeps nothing, and -k never does")
 	f.BoolVar(&o.json, "json", false, "report as one JSON object: on stdout with -o, on stderr without")
 	urls, err := parseAround(p, f, args)
 	if err != nil {
@@ -95,6 +104,7 @@ func parseGet(p process, args []string) (*getOptions, error) {
 	}
 	for _, check := range []func() error{
 		func() error { return o.checkURL(urls[0]) },
+		func() error { return o.checkPreference(*try, *never) },
 		func() error { return o.checkRequest(*method, header) },
 		func() error { return o.checkRoots(*cacert) },
 		o.checkFiles,
@@ -104,6 +114,39 @@ func parseGet(p process, args []string) (*getOptions, error) {
 		}
 	}
 	return o, nil
+}
+
+// altSvcFile is where what was learned is kept unless --alt-svc says otherwise.
+func altSvcFile() string {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(dir, "godwit", "alt-svc.json")
+}
+
+// checkPreference says which way to go by the flags that are about it.
+func (o *getOptions) checkPreference(try, never bool) error {
+	said := 0
+	for _, flag := range []bool{o.http3Only, try, never} {
+		if flag {
+			said++
+		}
+	}
+	if said > 1 {
+		return errors.New("only one of --http3-only, --http3 and --no-http3 can be meant")
+	}
+	if o.resume && (try || never) {
+		return errors.New("--resume is about HTTP/3 alone")
+	}
+	o.http3Only = o.http3Only || o.resume
+	switch {
+	case try:
+		o.preference = altsvc.Always
+	case never:
+		o.preference = altsvc.Never
+	}
+	return nil
 }
 
 // parseAround parses flags that may be mixed with other arguments, which it returns.
@@ -226,14 +269,14 @@ func (o *getOptions) checkFiles() error {
 			return fmt.Errorf("-d @%s: %v", name, withoutPath(err))
 		}
 	}
-	for _, c := range []struct{ flag, file string }{{"-o", o.output}, {"--keylog", o.keyLog}} {
+	for _, c := range []struct{ flag, file string }{{"-o", o.output}, {"--keylog", o.keyLog}, {"--alt-svc", o.altSvc}} {
 		if c.file == "" || c.file == "-" {
 			continue
 		}
 		if info, err := os.Stat(c.file); err == nil && info.IsDir() {
 			return fmt.Errorf("%s %s: is a folder", c.flag, c.file)
 		}
-		if _, err := os.Stat(filepath.Dir(c.file)); err != nil {
+		if _, err := os.Stat(filepath.Dir(c.file)); err != nil && c.file != altSvcFile() {
 			return fmt.Errorf("%s %s: there is no folder %s", c.flag, c.file, filepath.Dir(c.file))
 		}
 	}
@@ -270,7 +313,7 @@ func (o *getOptions) tlsConfig(keyLog io.Writer) *tls.Config {
 		RootCAs:            o.roots,
 		InsecureSkipVerify: o.insecure,
 		KeyLogWriter:       keyLog,
-		ClientSessionCache: tls.NewLRUClientSessionCache(1),
+		ClientSessionCache: tls.NewLRUClientSessionCache(4),
 	}
 }
 

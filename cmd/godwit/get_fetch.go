@@ -26,9 +26,11 @@ type fetch struct {
 	p      process
 	tls    *tls.Config
 	quic   *quic.Config
-	keyLog *os.File // nil: none
-	conn   *quic.Conn
+	keyLog *os.File   // nil: none
+	conn   *quic.Conn // nil: it went by TCP
 	report report
+	proto  string // "HTTP/3"
+	stood  stood
 
 	began time.Time
 }
@@ -50,7 +52,7 @@ func newFetch(p process, o *getOptions) (*fetch, error) {
 		}
 		f.keyLog, keys = file, file
 	}
-	f.tls = http3.ConfigureTLS(o.tlsConfig(keys))
+	f.tls = o.tlsConfig(keys)
 	return f, nil
 }
 
@@ -83,23 +85,45 @@ func (f *fetch) run(ctx context.Context) error {
 		}
 	}
 	f.began = time.Now()
-	if err := f.connect(ctx); err != nil {
+	send, end, err := f.way(ctx)
+	if err != nil {
 		return f.explain(err)
 	}
+	defer end()
 	body, length, err := f.content(f.p.stdin)
 	if err != nil {
 		return err
 	}
 	req := f.request.WithContext(httptrace.WithClientTrace(ctx, f.trace()))
 	req.Body, req.ContentLength = body, length
-	t := &http3.Transport{TLSClientConfig: f.tls, DisableCompression: true}
-	res, err := t.NewClientConn(f.conn).RoundTrip(req)
+	if f.data != "" && f.data[0] != '@' {
+		req.GetBody = func() (io.ReadCloser, error) { body, _, err := f.content(nil); return body, err }
+	}
+	res, err := send(req)
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx) // net/http does not always tell it
+	}
 	if err != nil {
 		return f.explain(err)
 	}
 	defer res.Body.Close()
 	begun() // from here on only an interrupt ends it
 	return f.receive(res)
+}
+
+// way returns what sends the request: one HTTP/3 connection with --http3-only, which stands then, or whatever turns out to be
+// the best.
+func (f *fetch) way(ctx context.Context) (send func(*http.Request) (*http.Response, error), end func(), err error) {
+	if !f.http3Only {
+		t := f.finder()
+		return t.RoundTrip, func() { t.Close() }, nil
+	}
+	if err := f.connect(ctx); err != nil {
+		return nil, nil, err
+	}
+	t := &http3.Transport{TLSClientConfig: f.tls, DisableCompression: true}
+	f.proto = "HTTP/3"
+	return t.NewClientConn(f.conn).RoundTrip, func() {}, nil
 }
 
 // getTicket opens a connection and closes it when the server has sent a ticket for the next one.
@@ -138,7 +162,7 @@ func (c *ticketCache) Put(key string, s *tls.ClientSessionState) {
 // connect dials and tells what came of it.
 func (f *fetch) connect(ctx context.Context) error {
 	f.verbosef("* connecting to %s over UDP", f.addr())
-	conn, err := quic.Dial(ctx, f.addr(), f.tls, f.quic)
+	conn, err := quic.Dial(ctx, f.addr(), http3.ConfigureTLS(f.tls), f.quic)
 	if err != nil {
 		return err
 	}
@@ -147,35 +171,11 @@ func (f *fetch) connect(ctx context.Context) error {
 	return nil
 }
 
-// trace shows the request as it is sent, and notes when the answer begins.
-func (f *fetch) trace() *httptrace.ClientTrace {
-	pseudo, fields := map[string]string{}, []string(nil)
-	return &httptrace.ClientTrace{
-		WroteHeaderField: func(name string, values []string) {
-			if strings.HasPrefix(name, ":") {
-				pseudo[name] = values[0]
-				return
-			}
-			for _, v := range values {
-				fields = append(fields, name+": "+v)
-			}
-		},
-		WroteHeaders: func() {
-			f.verbosef("> %s %s HTTP/3", pseudo[":method"], pseudo[":path"])
-			f.verbosef("> host: %s", pseudo[":authority"])
-			for _, field := range fields {
-				f.verbosef("> %s", field)
-			}
-			f.verbosef(">")
-		},
-		GotFirstResponseByte: func() { f.report.FirstByte = ms(time.Since(f.began)) },
-	}
-}
-
 // receive writes the response where it belongs, and then the report.
 func (f *fetch) receive(res *http.Response) (err error) {
 	f.report.Status = res.StatusCode
-	f.verbosef("< HTTP/3 %s", res.Status)
+	f.proto = protocolName(res)
+	f.verbosef("< %s %s", f.proto, strings.TrimSpace(res.Status))
 	f.verbosef("%s<", fieldLines(res.Header, "< "))
 	if f.fail && res.StatusCode >= 400 {
 		return fmt.Errorf("%s: status %s", f.url.Redacted(), res.Status)
@@ -195,7 +195,7 @@ func (f *fetch) receive(res *http.Response) (err error) {
 		}
 	}
 	if f.include {
-		fmt.Fprintf(out, "HTTP/3 %s\r\n%s\r\n", res.Status, strings.ReplaceAll(fieldLines(res.Header, ""), "\n", "\r\n"))
+		fmt.Fprintf(out, "%s %s\r\n%s\r\n", f.proto, strings.TrimSpace(res.Status), strings.ReplaceAll(fieldLines(res.Header, ""), "\n", "\r\n"))
 	}
 	f.report.Bytes, err = io.Copy(out, res.Body)
 	if err != nil {

@@ -20,7 +20,8 @@ type report struct {
 	Status         int     `json:"status"`
 	Remote         string  `json:"remote"`
 	Local          string  `json:"local"`
-	Version        uint32  `json:"quic_version"`
+	Protocol       string  `json:"protocol"`     // "HTTP/3"; over TCP "HTTP/2" or "HTTP/1.1", and what is about QUIC is 0
+	Version        uint32  `json:"quic_version"` // 1, or the number of version 2
 	ALPN           string  `json:"alpn"`
 	TLS            string  `json:"tls"`
 	Cipher         string  `json:"cipher"`
@@ -57,7 +58,22 @@ func (f *fetch) describeConn() {
 	r.TLS, r.Cipher = tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite)
 	r.Handshake = ms(stats.Handshake)
 	f.verbosef("* connected to %s over UDP, QUIC version %s (0x%08x), ALPN %s", r.Remote, versionName(r.Version), r.Version, r.ALPN)
-	f.verbosef("* %s %s, certificate %s, resumed: %s", r.TLS, r.Cipher, f.certificate(state), yesNo(r.Resumed))
+	f.describeTLS(state)
+}
+
+// describeTCP does the same for a connection over TCP.
+func (f *fetch) describeTCP(conn *tls.Conn) {
+	state := conn.ConnectionState()
+	r := &f.report
+	r.URL, r.Remote, r.Local = f.url.Redacted(), conn.RemoteAddr().String(), conn.LocalAddr().String()
+	r.Version, r.ALPN, r.Resumed = 0, state.NegotiatedProtocol, state.DidResume
+	r.TLS, r.Cipher = tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite)
+	f.verbosef("* connected to %s over TCP, ALPN %s", r.Remote, r.ALPN)
+	f.describeTLS(state)
+}
+
+func (f *fetch) describeTLS(state tls.ConnectionState) {
+	f.verbosef("* %s %s, certificate %s, resumed: %s", f.report.TLS, f.report.Cipher, f.certificate(state), yesNo(f.report.Resumed))
 }
 
 // versionName is what a QUIC version is called, which in the case of version 2 is not its number.
@@ -94,15 +110,12 @@ func yesNo(b bool) string {
 
 // finish takes down what the connection counted and writes the report.
 func (f *fetch) finish() {
-	r, stats := &f.report, f.conn.Stats()
-	r.Local = f.conn.LocalAddr().String()
-	r.AddressChanges, r.Controller, r.Window = stats.PathChanges, stats.Controller, stats.Window
-	r.RTT, r.MinRTT = ms(stats.RTT.Smoothed), ms(stats.RTT.Min)
-	r.PacketsSent, r.PacketsGot, r.PacketsLost = stats.PacketsSent, stats.PacketsReceived, stats.PacketsLost
+	r := &f.report
+	r.Protocol = f.proto
 	f.verbosef("* handshake %.1f ms, first byte %.1f ms, total %.1f ms, %d bytes", r.Handshake, r.FirstByte, r.Total, r.Bytes)
-	f.verbosef("* address changes: %d", r.AddressChanges)
-	f.verbosef("* congestion control %s, window %d bytes, RTT %.1f ms (smallest %.1f ms)", r.Controller, r.Window, r.RTT, r.MinRTT)
-	f.verbosef("* packets: %d sent, %d received, %d lost", r.PacketsSent, r.PacketsGot, r.PacketsLost)
+	if f.conn != nil {
+		f.finishQUIC()
+	}
 	if !f.json {
 		return
 	}
@@ -115,6 +128,18 @@ func (f *fetch) finish() {
 		panic("BUG: a report that is not JSON: " + err.Error())
 	}
 	fmt.Fprintf(to, "%s\n", text)
+}
+
+// finishQUIC takes down what a QUIC connection counted.
+func (f *fetch) finishQUIC() {
+	r, stats := &f.report, f.conn.Stats()
+	r.Local = f.conn.LocalAddr().String()
+	r.AddressChanges, r.Controller, r.Window = stats.PathChanges, stats.Controller, stats.Window
+	r.RTT, r.MinRTT = ms(stats.RTT.Smoothed), ms(stats.RTT.Min)
+	r.PacketsSent, r.PacketsGot, r.PacketsLost = stats.PacketsSent, stats.PacketsReceived, stats.PacketsLost
+	f.verbosef("* address changes: %d", r.AddressChanges)
+	f.verbosef("* congestion control %s, window %d bytes, RTT %.1f ms (smallest %.1f ms)", r.Controller, r.Window, r.RTT, r.MinRTT)
+	f.verbosef("* packets: %d sent, %d received, %d lost", r.PacketsSent, r.PacketsGot, r.PacketsLost)
 }
 
 // fieldLines writes a header in alphabetical order, each field on a line that begins with mark.

@@ -40,7 +40,7 @@ func TestGetWritesTheContent(t *testing.T) {
 		{"a status without --fail", "", "404 page not found\n", []string{url + "/missing"}},
 		{"HEAD", "", "", []string{"-X", "HEAD", url + "/proto"}},
 	} {
-		got := godwitWith(c.stdin, append([]string{"get", "-k"}, c.args...)...)
+		got := godwitWith(c.stdin, append([]string{"get", "-k", "--http3-only"}, c.args...)...)
 		if got.code != 0 || got.out != c.want || got.errors != "" {
 			t.Errorf("%s: %+v, want %q", c.name, got, c.want)
 		}
@@ -75,7 +75,7 @@ func TestAPasswordInTheURLIsSentAndNotShown(t *testing.T) {
 	to := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Header["Authorization"]) }))
 	defer to.Close()
 	url, _ := serving(t, "--to", to.URL)
-	got := godwit("get", "-k", "--json", strings.Replace(url, "https://", "https://me:secret@", 1))
+	got := godwit("get", "-k", "--http3-only", "--json", strings.Replace(url, "https://", "https://me:secret@", 1))
 	if got.out != "[Basic bWU6c2VjcmV0]" || strings.Contains(got.errors, "secret") {
 		t.Errorf("%+v", got)
 	}
@@ -92,13 +92,13 @@ func TestGetReportsAsJSON(t *testing.T) {
 		{"stderr", nil, func(r result) string { return r.errors }},
 		{"stdout", []string{"-o", out}, func(r result) string { return r.out }},
 	} {
-		got := godwit(append([]string{"get", "-k", "--json", url + "/bytes/1000"}, c.args...)...)
+		got := godwit(append([]string{"get", "-k", "--http3-only", "--json", url + "/bytes/1000"}, c.args...)...)
 		var r report
 		if err := json.Unmarshal([]byte(c.in(got)), &r); err != nil || got.code != 0 {
 			t.Errorf("%s: %+v, %v", c.name, got, err)
 			continue
 		}
-		if r.URL != url+"/bytes/1000" || r.Status != 200 || r.Version != 1 || r.ALPN != "h3" || r.Resumed || r.Bytes != 1000 ||
+		if r.URL != url+"/bytes/1000" || r.Status != 200 || r.Protocol != "HTTP/3" || r.Version != 1 || r.ALPN != "h3" || r.Resumed || r.Bytes != 1000 ||
 			r.Handshake <= 0 || r.FirstByte < r.Handshake || r.Total < r.FirstByte || r.Controller != "cubic" || r.PacketsGot == 0 {
 			t.Errorf("%s: %+v", c.name, r)
 		}
@@ -110,7 +110,7 @@ func TestGetReportsAsJSON(t *testing.T) {
 
 func TestGetIncludesTheHeader(t *testing.T) {
 	url, _ := serving(t)
-	got := godwit("get", "-k", "-i", url+"/proto")
+	got := godwit("get", "-k", "--http3-only", "-i", url+"/proto")
 	if !strings.HasPrefix(got.out, "HTTP/3 200 OK\r\ncache-control: no-store\r\n") || !strings.HasSuffix(got.out, "\r\n\r\nHTTP/3.0\n") {
 		t.Errorf("%q", got.out)
 	}
@@ -120,7 +120,7 @@ func TestGetWritesKeysAndQlog(t *testing.T) {
 	url, _ := serving(t)
 	dir := t.TempDir()
 	keys, qlogs := filepath.Join(dir, "keys"), filepath.Join(dir, "new", "qlog")
-	if got := godwit("get", "-k", "--keylog", keys, "--qlog", qlogs, url+"/proto"); got.code != 0 {
+	if got := godwit("get", "-k", "--http3-only", "--keylog", keys, "--qlog", qlogs, url+"/proto"); got.code != 0 {
 		t.Fatalf("%+v", got)
 	}
 	if text, err := os.ReadFile(keys); err != nil || !strings.Contains(string(text), "CLIENT_TRAFFIC_SECRET_0 ") {
@@ -164,7 +164,7 @@ func TestGetSaysWhyItFailed(t *testing.T) {
 		{"no such host", "the host name nowhere.invalid cannot be resolved", []string{"https://nowhere.invalid"}},
 		{"not HTTP/3", "speaks QUIC, but not HTTP/3", []string{"-k", "https://" + otherProtocol(t)}},
 	} {
-		got := godwit(append([]string{"get"}, c.args...)...)
+		got := godwit(append([]string{"get", "--http3-only"}, c.args...)...)
 		if got.code != 1 || !strings.Contains(got.errors, c.want) || strings.Count(got.errors, "\n") != 1 || got.out != "" {
 			t.Errorf("%s: %+v, want %q", c.name, got, c.want)
 		}
@@ -173,16 +173,18 @@ func TestGetSaysWhyItFailed(t *testing.T) {
 
 func TestGetSaysThatAResponseIsSlow(t *testing.T) {
 	url := stuck(t)
-	// There has to be a connection before the time is over: it gets more until there is.
-	for timeout := 100 * time.Millisecond; ; timeout *= 2 {
-		got := godwit("get", "-k", "--timeout", timeout.String(), "-d", "@-", url)
-		if strings.Contains(got.errors, "no answer from ") && timeout < time.Minute {
-			continue
+	for _, way := range []string{"--http3-only", "--no-http3"} {
+		// There has to be a connection before the time is over: it gets more until there is.
+		for timeout := 100 * time.Millisecond; ; timeout *= 2 {
+			got := godwit("get", "-k", way, "--timeout", timeout.String(), "-d", "@-", url)
+			if strings.Contains(got.errors, "no answer from ") && timeout < time.Minute {
+				continue
+			}
+			if want := fmt.Sprintf("godwit: %s: no response within %v (--timeout)\n", url, timeout); got.code != 1 || got.errors != want || got.out != "" {
+				t.Errorf("%s: %+v, want %q", way, got, want)
+			}
+			break
 		}
-		if want := fmt.Sprintf("godwit: %s: no response within %v (--timeout)\n", url, timeout); got.code != 1 || got.errors != want || got.out != "" {
-			t.Errorf("%+v, want %q", got, want)
-		}
-		return
 	}
 }
 
@@ -190,7 +192,7 @@ func TestGetSaysThatNobodyListens(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("this system does not tell which datagram was refused")
 	}
-	got := godwit("get", "https://"+closedPort(t))
+	got := godwit("get", "--http3-only", "https://"+closedPort(t))
 	if got.code != 1 || !strings.Contains(got.errors, ": nobody listens on UDP port ") || strings.Count(got.errors, "\n") != 1 {
 		t.Errorf("%+v", got)
 	}
@@ -237,7 +239,7 @@ func TestGetStopsWhenInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	time.AfterFunc(50*time.Millisecond, cancel)
 	var out, errs output
-	code := run(ctx, process{stdin: strings.NewReader(""), stdout: &out, stderr: &errs}, []string{"get", "-k", url})
+	code := run(ctx, process{stdin: strings.NewReader(""), stdout: &out, stderr: &errs}, []string{"get", "-k", "--http3-only", url})
 	if code != 1 || errs.String() != "godwit: interrupted\n" {
 		t.Errorf("code %d, %q", code, errs.String())
 	}
@@ -249,7 +251,7 @@ func TestProgressIsShownOnATerminalOnly(t *testing.T) {
 	for _, terminal := range []bool{true, false} {
 		var errs output
 		p := process{stdin: strings.NewReader(""), stdout: new(output), stderr: &errs, terminal: terminal}
-		if code := run(context.Background(), p, []string{"get", "-k", "-o", out, url + "/bytes/2000000"}); code != 0 {
+		if code := run(context.Background(), p, []string{"get", "-k", "--http3-only", "-o", out, url + "/bytes/2000000"}); code != 0 {
 			t.Fatal(code, errs.String())
 		}
 		if got := strings.Contains(errs.String(), "2.0 MB of 2.0 MB"); got != terminal {

@@ -56,7 +56,7 @@ func TestAFetchGetsThroughABadNetworkThatCounts(t *testing.T) {
 	pcap := filepath.Join(t.TempDir(), "capture.pcap")
 	addr, end := linking(t, "--to", strings.TrimPrefix(url, "https://"), "--delay", "2ms", "--loss", "5%", "--burst", "3",
 		"--drop", "3", "--up-duplicate", "50%", "--down-reorder", "5%", "--pcap", pcap, "--json")
-	if got := godwit("get", "--insecure", "https://"+addr+"/proto"); got.code != 0 {
+	if got := godwit("get", "--http3-only", "--insecure", "https://"+addr+"/proto"); got.code != 0 {
 		t.Fatalf("get: %+v", got)
 	}
 	got := end()
@@ -79,7 +79,7 @@ func TestAFetchGetsThroughABadNetworkThatCounts(t *testing.T) {
 func TestALinkTellsPeopleWhatItDid(t *testing.T) {
 	url, _ := serving(t)
 	addr, end := linking(t, "--to", strings.TrimPrefix(url, "https://"))
-	if got := godwit("get", "--insecure", "https://"+addr+"/proto"); got.code != 0 {
+	if got := godwit("get", "--http3-only", "--insecure", "https://"+addr+"/proto"); got.code != 0 {
 		t.Fatalf("get: %+v", got)
 	}
 	// The last words of get and of serve may be under way when the link ends.

@@ -121,7 +121,7 @@ func (b banner) chromium(system string) string {
 }
 
 func (b banner) get() string {
-	line := "godwit get -v "
+	line := "godwit get --http3-only -v "
 	if b.elsewhere() { // by address, for which the certificate is not
 		return line + fmt.Sprintf("--insecure -H 'Host: %s' https://%s/", b.name(), inURL(net.JoinHostPort(b.reachable(), strconv.Itoa(b.addr.Port))))
 	}
