@@ -25,6 +25,12 @@ sim: ## random worlds from seeds; SEED=n replays one, SEEDS=n lives n of them, f
 hostile: ## hostile clients against godwit serve; ADDR=ip:port looks how another server does, whose process is PID if it is local
 	GODWIT_HOSTILE=full GODWIT_HOSTILE_ADDR=$(ADDR) GODWIT_HOSTILE_PID=$(PID) $(GO) test -count=1 -timeout=1h -v ./internal/hostile
 
+HOSTILE = GODWIT_HOSTILE_RESULTS=$(CURDIR)/docs/hostile.jsonl GODWIT_HOSTILE_TABLE=$(CURDIR)/docs/security.md
+hostile-table: ## the same against quic-go, nginx and HAProxy, as the table in docs/security.md; ATTACK=regexp repeats some
+	$(if $(ATTACK),,rm -f docs/hostile.jsonl)
+	-cd interop && $(HOSTILE) $(GO) test -count=1 -parallel 7 -timeout 2h -run 'TestHostileObservations/.*/$(subst $() ,_,$(ATTACK))' .
+	cd interop && $(HOSTILE) $(GO) test -count=1 -run TestHostileTable .
+
 soak: ## connections that come and go through a bad network, with faults, for MINUTES (default 3); what is left afterwards
 	GODWIT_SOAK=$(or $(MINUTES),3) $(GO) test -count=1 -timeout=2h -v -run TestSoak ./internal/link
 
@@ -55,4 +61,4 @@ bench: ## Godwit and quic-go side by side
 build: ## bin/godwit, one static file
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/godwit ./cmd/godwit
 
-.PHONY: help check format vet test race sim soak hostile fuzz conformance mutations peers interop interop-matrix bench build
+.PHONY: help check format vet test race sim soak hostile hostile-table fuzz conformance mutations peers interop interop-matrix bench build

@@ -44,6 +44,7 @@ var attacks = []attack{
 	{"PATH_CHALLENGE flood", 16 << 20, challengeFlood},
 	{"NEW_CONNECTION_ID flood", 16 << 20, newIDFlood},
 	{"field sections that expand", 32 << 20, headerBomb},
+	{"trailers that expand", 32 << 20, trailerBomb},
 	{"CRYPTO fragments", 16 << 20, cryptoFragments},
 	{"CRYPTO far ahead in a handshake", 48 << 20, cryptoEarly},
 	{"answers that are never heard", 16 << 20, amplification},
@@ -183,6 +184,9 @@ func slowHeaders(addr netip.AddrPort) (report, error) {
 				break
 			}
 		}
+		for end := time.Now().Add(long); last.what == "" && len(c.resets) < 100 && !c.closed && time.Now().Before(end); {
+			c.hear(time.Second)
+		}
 		r := c.report(last.what != "" || c.closed || len(c.resets) == 100, "%d of 100 requests ended by the server", len(c.resets))
 		if last.what != "" {
 			r.why, r.what = last.why, last.what
@@ -212,28 +216,5 @@ func rapidReset(addr netip.AddrPort) (report, error) {
 		}
 		c.hear(2 * time.Millisecond)
 	}
-	return c.report(true, "%d requests reset, closed: %t with %#x", n, c.closed, c.closeCode), nil
-}
-
-// headerBomb sends 8 field sections of 60,000 one-byte references to an entry of the static table: 5 MB decoded each.
-func headerBomb(addr netip.AddrPort) (report, error) {
-	c, err := dial(addr, nil)
-	if err != nil {
-		return report{}, err
-	}
-	defer c.close()
-	const section = 60_000
-	head := h3.AppendFrameHeader(nil, h3.FrameHeader{Type: h3.FrameHeaders, Length: section})
-	for id := range int64(8) {
-		b := qpack.AppendPrefix(head[:len(head):len(head)])
-		for len(b) < section+len(head) {
-			b = append(b, 0x80|0x40|52) // content-type: text/html; charset=utf-8
-		}
-		for at := 0; at < len(b); at += 1000 {
-			c.send(wire.AppSpace, wire.AppendStream(nil, wire.Stream{ID: 4 * id, Offset: int64(at), Data: b[at:min(at+1000, len(b))]}))
-		}
-		c.hear(20 * time.Millisecond)
-	}
-	c.hear(300 * time.Millisecond)
-	return c.report(true, "%d of 8 stopped, %d bytes of answers, closed: %t with %#x", len(c.resets), c.streamBytes, c.closed, c.closeCode), nil
+	return c.report(true, "%d requests reset, %s", n, c.ending()), nil
 }

@@ -22,8 +22,7 @@ func cryptoFragments(addr netip.AddrPort) (report, error) {
 		}
 		c.send(wire.AppSpace, b)
 	}
-	c.hear(300 * time.Millisecond)
-	if !c.closed {
+	if c.hearClose(); !c.closed {
 		return c.report(false, "30,000 islands were kept"), nil
 	}
 	islands := c.closeCode
@@ -31,10 +30,9 @@ func cryptoFragments(addr netip.AddrPort) (report, error) {
 		return report{}, err
 	}
 	defer c.close()
-	c.send(wire.AppSpace, wire.AppendCrypto(nil, wire.Crypto{Offset: 1 << 40, Data: []byte{0}}))
-	c.hear(300 * time.Millisecond)
+	c.insist(wire.AppSpace, wire.AppendCrypto(nil, wire.Crypto{Offset: 1 << 40, Data: []byte{0}}))
 	const want = uint64(wire.CryptoBufferExceeded)
-	return c.report(islands == want && c.closed && c.closeCode == want, "islands closed with %#x, the far byte: %t with %#x", islands, c.closed, c.closeCode), nil
+	return c.report(islands == want && c.closed && c.closeCode == want, "islands: closed with %v, the far byte: %s", wire.ErrorCode(islands), c.ending()), nil
 }
 
 // cryptoEarly sends a byte far beyond any buffer in an Initial packet, one in a Handshake packet, bytes at the end of what may be
@@ -43,7 +41,7 @@ func cryptoEarly(addr netip.AddrPort) (report, error) {
 	var sum report
 	far := wire.AppendCrypto(nil, wire.Crypto{Offset: 1 << 40, Data: []byte{0}})
 	note := func(c *client, where string) {
-		r := c.report(c.closed && c.closeCode == uint64(wire.CryptoBufferExceeded), "%s: closed: %t with %#x", where, c.closed, c.closeCode)
+		r := c.report(c.closed && c.closeCode == uint64(wire.CryptoBufferExceeded), "%s: %s", where, c.ending())
 		if sum.sent, sum.got = sum.sent+r.sent, sum.got+r.got; sum.why == "" {
 			sum.why = r.why
 		}
@@ -54,20 +52,19 @@ func cryptoEarly(addr netip.AddrPort) (report, error) {
 		return sum, err
 	}
 	defer c.close()
-	c.send(wire.InitialSpace, far)
-	c.hearClose()
+	c.insist(wire.InitialSpace, far)
 	note(c, "Initial")
 
 	if c, err = newClient(addr, netip.Addr{}, nil); err != nil {
 		return sum, err
 	}
 	defer c.close()
-	c.sayCrypto()
-	for end := time.Now().Add(long); c.write[wire.HandshakeSpace] == nil && !c.closed && time.Now().Before(end); {
-		c.hear(100 * time.Millisecond)
+	for again := time.Now(); c.write[wire.HandshakeSpace] == nil && !c.closed && time.Since(again) < long; {
+		c.pending[wire.InitialSpace], c.out[wire.InitialSpace] = c.hello, 0
+		c.sayInitial()
+		c.hear(time.Second)
 	}
-	c.send(wire.HandshakeSpace, far)
-	c.hearClose()
+	c.insist(wire.HandshakeSpace, far)
 	note(c, "Handshake")
 
 	if c, err = newClient(addr, netip.Addr{}, nil); err != nil {
@@ -93,7 +90,7 @@ func cryptoEarly(addr netip.AddrPort) (report, error) {
 	if sum.sent, sum.got = sum.sent+c.sentBytes, sum.got+c.gotBytes; sum.why == "" && !c.closed {
 		sum.why = "a message of 16 MiB is waited for"
 	}
-	sum.what += fmt.Sprintf("a message of 16 MiB: closed: %t with %#x", c.closed, c.closeCode)
+	sum.what += fmt.Sprintf("a message of 16 MiB: %s", c.ending())
 	return sum, nil
 }
 
@@ -106,8 +103,9 @@ func afterFinished(addr netip.AddrPort) (report, error) {
 	}
 	defer c.close()
 	for end := time.Now().Add(long); len(c.pending[wire.HandshakeSpace]) == 0 && !c.closed && time.Now().Before(end); {
+		c.pending[wire.InitialSpace], c.out[wire.InitialSpace] = c.hello, 0
 		c.sayInitial()
-		c.hear(100 * time.Millisecond)
+		c.hear(time.Second)
 	}
 	b := append([]byte(nil), c.pending[wire.HandshakeSpace]...)
 	f := append(wire.AppendCryptoHeader(nil, 0, len(b)), b...)
@@ -126,10 +124,9 @@ func afterFinished(addr netip.AddrPort) (report, error) {
 		return report{}, err
 	}
 	defer other.close()
-	other.send(wire.AppSpace, []byte{byte(wire.FrameHandshakeDone)})
-	other.hearClose()
+	other.insist(wire.AppSpace, []byte{byte(wire.FrameHandshakeDone)})
 	r := other.report(done && other.closed && other.closeCode == uint64(wire.ProtocolViolation),
-		"the handshake is done: %t; HANDSHAKE_DONE from a client: closed: %t with %#x", done, other.closed, other.closeCode)
+		"the handshake is done: %t; HANDSHAKE_DONE from a client: %s", done, other.ending())
 	r.sent, r.got = r.sent+c.sentBytes, r.got+c.gotBytes
 	return r, nil
 }

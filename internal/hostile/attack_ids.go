@@ -23,7 +23,8 @@ func newIDFlood(addr netip.AddrPort) (report, error) {
 			c.hear(20 * time.Millisecond)
 		}
 	}
-	return c.report(c.closed || n < 10_000, "after %d frames closed: %t with %#x", n-1, c.closed, c.closeCode), nil
+	c.hearClose()
+	return c.report(c.closed, "after %d frames %s", n-1, c.ending()), nil
 }
 
 // retireFlood retires every connection ID that the server gives, and has it give new ones: on one connection it acknowledges nothing
@@ -48,11 +49,8 @@ func retireFlood(addr netip.AddrPort) (report, error) {
 			c.hear(2 * time.Millisecond)
 		}
 		given := len(c.issued)
-		c.send(wire.AppSpace, wire.AppendRetireConnectionID(nil, 1<<30))
-		for end := time.Now().Add(long); !c.closed && time.Now().Before(end); {
-			c.hear(100 * time.Millisecond)
-		}
-		r := c.report(c.closed && c.closeCode == uint64(wire.ProtocolViolation), "closed: %t with %#x", c.closed, c.closeCode)
+		c.insist(wire.AppSpace, wire.AppendRetireConnectionID(nil, 1<<30))
+		r := c.report(c.closed && c.closeCode == uint64(wire.ProtocolViolation), "%s", c.ending())
 		sum.sent, sum.got = sum.sent+r.sent, sum.got+r.got
 		if sum.why == "" {
 			sum.why = r.why
@@ -60,7 +58,7 @@ func retireFlood(addr netip.AddrPort) (report, error) {
 		if silent {
 			sum.what = fmt.Sprintf("%d IDs given out to one that acknowledges nothing", given)
 		} else {
-			sum.what += fmt.Sprintf(", %d to one that does; one never given: closed: %t with %#x", given, c.closed, c.closeCode)
+			sum.what += fmt.Sprintf(", %d to one that does; one never given: %s", given, c.ending())
 		}
 	}
 	return sum, nil
@@ -94,11 +92,11 @@ func collidingIDs(addr netip.AddrPort) (report, error) {
 		sum.sent += c.sentBytes
 	}
 	before := held.streamBytes
-	held.send(wire.AppSpace, request(0, "/", true))
 	for end := time.Now().Add(long); held.streamBytes == before && !held.closed && time.Now().Before(end); {
-		held.hear(100 * time.Millisecond)
+		held.send(wire.AppSpace, request(0, "/", true))
+		held.hear(300 * time.Millisecond)
 	}
-	r := held.report(held.streamBytes > before && !held.closed, "the connection whose ID was taken got %d bytes, closed: %t", held.streamBytes-before, held.closed)
+	r := held.report(held.streamBytes > before && !held.closed, "the connection whose ID was taken got %d bytes, %s", held.streamBytes-before, held.ending())
 	r.sent += sum.sent
 	return r, nil
 }

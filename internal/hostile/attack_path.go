@@ -81,8 +81,8 @@ func forgedMove(addr netip.AddrPort) (report, error) {
 	for end := time.Now().Add(long); c.streamBytes == came && !c.closed && time.Now().Before(end); {
 		c.hearFor(100*time.Millisecond, c.gotBytes+1)
 	}
-	return c.report(answered <= 3*there && c.streamBytes > came, "%d bytes went to an address that had sent %d; the download came back: %t, closed: %t with %#x",
-		answered, there, c.streamBytes > came, c.closed, c.closeCode), nil
+	return c.report(answered <= 3*there && c.streamBytes > came, "%d bytes went to an address that had sent %d; the download came back: %t, %s",
+		answered, there, c.streamBytes > came, c.ending()), nil
 }
 
 // forgedMoves sends a packet from each of many addresses that are not its own.
@@ -115,7 +115,7 @@ func forgedMoves(addr netip.AddrPort) (report, error) {
 			worst = max(worst, float64(answered)/float64(sent[j]))
 		}
 	}
-	r := c.report(worst <= 3, "%d addresses got %d bytes, each at most %.1f times what it had sent; closed: %t with %#x", n, got, worst, c.closed, c.closeCode)
+	r := c.report(worst <= 3, "%d addresses got %d bytes, each at most %.1f times what it had sent; %s", n, got, worst, c.ending())
 	r.got += got
 	return r, nil
 }

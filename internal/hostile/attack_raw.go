@@ -11,7 +11,7 @@ import (
 )
 
 // longest is how long an attack waits for what has to come. It is long, since it costs only those that fail.
-const longest = 2 * time.Minute
+var longest = patient(2*time.Minute, 3*time.Second)
 
 // ours reports whether the server is one whose defences are known.
 func ours() bool { return os.Getenv("GODWIT_HOSTILE_ADDR") == "" }

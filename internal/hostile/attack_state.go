@@ -137,7 +137,7 @@ func illegalOrders(addr netip.AddrPort) (report, error) {
 			}
 		}
 		if !ok {
-			wrong = append(wrong, fmt.Sprintf("%s: closed %t with %#x", o.sentence, c.closed, c.closeCode))
+			wrong = append(wrong, fmt.Sprintf("%s: %s", o.sentence, c.ending()))
 		}
 		c.close()
 		sum.sent, sum.got = sum.sent+c.sentBytes, sum.got+c.gotBytes
@@ -167,7 +167,7 @@ func legalEnds(addr netip.AddrPort) (report, error) {
 	const total = 600
 	for n := int64(0); n < total; n++ {
 		if n >= c.maxStreams && !c.until(func() bool { return n < c.maxStreams }) {
-			return c.report(false, "after %d streams no further ones were allowed; closed: %t with %#x", n, c.closed, c.closeCode), nil
+			return c.report(false, "after %d streams no further ones were allowed; %s", n, c.ending()), nil
 		}
 		c.send(wire.AppSpace, ends[n%int64(len(ends))](4*n))
 	}

@@ -22,7 +22,25 @@ func newTransport() *http3.Transport {
 		QUIC: &quic.Config{HandshakeTimeout: patience, MaxIdleTimeout: patience}}
 }
 
-func get(tr *http3.Transport, addr netip.AddrPort) error {
+// attempts is how often somebody who was not served comes again, before that is a failure: a server gives up a handshake after ten
+// seconds, which a machine that is slow and under attack may need.
+const attempts = 5
+
+// get fetches the page, and tries again when it does not get it.
+func get(tr *http3.Transport, addr netip.AddrPort) (err error) {
+	for range attempts {
+		if err = getOnce(tr, addr); err == nil || !ours() {
+			return err
+		}
+	}
+	return err
+}
+
+func getOnce(tr *http3.Transport, addr netip.AddrPort) error {
+	patience := patience
+	if !ours() {
+		patience = time.Minute // it may never answer
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, "GET", "https://"+addr.String()+"/", nil)

@@ -28,11 +28,12 @@ type client struct {
 	src     wire.ConnID
 	dst     wire.ConnID
 	token   []byte
-	hello   []byte // the ClientHello, for a second Initial packet
-	phase   bool   // of the keys
-	silent  bool   // nothing is acknowledged
-	blanket bool   // all is acknowledged up to the largest number that came, whether it came or not
-	sparse  bool   // packets with odd numbers are not acknowledged
+	hello   []byte                 // the ClientHello, for a second Initial packet
+	said    [wire.NumSpaces][]byte // of CRYPTO, to be said again
+	phase   bool                   // the key phase of either direction
+	silent  bool                   // nothing is acknowledged
+	blanket bool                   // all is acknowledged up to the largest number that came, whether it came or not
+	sparse  bool                   // packets with odd numbers are not acknowledged
 	heard
 }
 
@@ -100,23 +101,42 @@ func dial(addr netip.AddrPort, params func(*wire.TransportParams)) (*client, err
 	if err != nil {
 		return nil, err
 	}
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
+	if !c.shake(func() bool {
+		return c.done && c.write[wire.AppSpace] != nil && len(c.pending[wire.HandshakeSpace]) == 0
+	}) {
+		c.close()
+		return nil, errNoHandshake
+	}
+	return c, nil
+}
+
+// shake plays the handshake until something is so; what may have been lost is said again each second. false: it never was.
+func (c *client) shake(so func() bool) bool {
+	again := time.Now().Add(time.Second)
+	for end := time.Now().Add(long); !so() && !c.closed && time.Now().Before(end); {
+		if time.Now().After(again) {
+			again = time.Now().Add(time.Second)
+			for space, said := range c.said {
+				c.pending[space], c.said[space], c.out[space] = append(said, c.pending[space]...), nil, 0
+			}
+		}
 		c.sayCrypto()
 		c.hear(100 * time.Millisecond)
-		if c.done && c.write[wire.AppSpace] != nil && len(c.pending[wire.HandshakeSpace]) == 0 {
-			return c, nil
-		}
-		if c.closed {
-			break
-		}
 	}
-	c.close()
-	return nil, errNoHandshake
+	return so()
+}
+
+// insist sends frames again and again until the server closes the connection.
+func (c *client) insist(space wire.Space, frames []byte) {
+	for end := time.Now().Add(long); !c.closed && time.Now().Before(end); {
+		c.send(space, frames)
+		c.hear(300 * time.Millisecond)
+	}
 }
 
 // close leaves: without a word when there is time, since that is worse, so that the server has to find out.
 func (c *client) close() {
-	if !full() && !c.closed {
+	if ours() && !full() && !c.closed {
 		c.send(wire.AppSpace, wire.AppendConnectionClose(nil, wire.ConnectionClose{App: true, Code: 0x100}))
 	}
 	c.tls.Close()
@@ -173,6 +193,7 @@ func (c *client) sayCrypto() {
 			n := min(len(b), 1100)
 			f := append(wire.AppendCryptoHeader(nil, c.out[space], n), b[:n]...)
 			c.pending[space] = b[n:]
+			c.said[space] = append(c.said[space], b[:n]...)
 			c.out[space] += int64(n)
 			c.send(wire.Space(space), f)
 		}

@@ -1,16 +1,25 @@
 package hostile
 
 import (
+	"fmt"
 	"math"
 	"time"
 
+	"github.com/godwit-net/godwit/internal/h3"
 	"github.com/godwit-net/godwit/internal/handshake"
 	"github.com/godwit-net/godwit/internal/rangeset"
 	"github.com/godwit-net/godwit/internal/wire"
 )
 
-// long is how long something is waited for that has to come: nothing is measured by it.
-const long = 2 * time.Minute
+// long is how long something is waited for that has to come: nothing is measured by it. With another server it may never come.
+var long = patient(2*time.Minute, 10*time.Second)
+
+func patient(own, other time.Duration) time.Duration {
+	if ours() {
+		return own
+	}
+	return other
+}
 
 // hearClose takes what comes until the connection is closed.
 func (c *client) hearClose() {
@@ -38,6 +47,17 @@ func (c *client) hearFor(quiet time.Duration, most int64) {
 			return // there may be something to say first
 		}
 	}
+}
+
+// ending says how the server has ended the connection.
+func (c *client) ending() string {
+	switch {
+	case !c.closed:
+		return "not closed"
+	case c.closeApp:
+		return fmt.Sprintf("closed with %v", h3.ErrorCode(c.closeCode))
+	}
+	return fmt.Sprintf("closed with %v", wire.ErrorCode(c.closeCode))
 }
 
 // acknowledge acknowledges everything, unless the client is silent.
@@ -105,6 +125,9 @@ func (c *client) retry(h wire.LongHeader) {
 	c.send(wire.InitialSpace, append(wire.AppendCryptoHeader(nil, 0, len(hello)), hello...))
 }
 
+// keyPhase is the bit of a short header that says which keys protect the packet.
+const keyPhase = 0x04
+
 func (c *client) takePacket(space wire.Space, b []byte, offset int) {
 	keys := c.read[space]
 	if keys == nil {
@@ -119,9 +142,16 @@ func (c *client) takePacket(space wire.Space, b []byte, offset int) {
 		largest = c.seen[space].End() - 1
 	}
 	number := wire.DecodePacketNumber(largest, truncated, width)
+	update := space == wire.AppSpace && b[0]&keyPhase != 0 != c.phase
+	if update {
+		keys = keys.Next()
+	}
 	payload, ok := keys.Open(b, offset+width, number)
 	if !ok || c.seen[space].Contains(number) {
 		return
+	}
+	if update { // RFC 9001, section 6.2
+		c.phase, c.read[space], c.write[space] = !c.phase, keys, c.write[space].Next()
 	}
 	complete := true
 	for len(payload) > 0 {

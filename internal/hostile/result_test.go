@@ -19,7 +19,8 @@ type result struct {
 	Before, Peak   int64
 	After          int64
 	Bound          int64 // of Peak-Before, for a server of ours
-	Local          bool  // Before, Peak, After, CPU and Descriptors are known
+	Died           bool
+	Local          bool // Before, Peak, After, CPU and Descriptors are known
 	CPU            float64
 	Goroutines     [2]int64 // before and after; 0 where nobody tells
 	Descriptors    [2]int
