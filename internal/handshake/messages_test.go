@@ -208,3 +208,46 @@ func FuzzServerSurvivesAnyBytes(f *testing.F) {
 		}
 	})
 }
+
+// FuzzClientSurvivesAnyBytes has a server answer a client with bytes that nobody has authenticated.
+func FuzzClientSurvivesAnyBytes(f *testing.F) {
+	clientConf, serverConf := configs()
+	h, server := NewClient(clientConf, []byte("parameters")), NewServer(serverConf, []byte{})
+	defer h.Close()
+	defer server.Close()
+	for _, start := range [...]*Handshake{h, server} {
+		if err := start.Start(); err != nil {
+			f.Fatal(err)
+		}
+	}
+	hello, _ := h.Next()
+	if err := server.Receive(InitialLevel, hello.Data); err != nil {
+		f.Fatal(err)
+	}
+	for e, ok := server.Next(); ok; e, ok = server.Next() {
+		if e.Kind == Data {
+			f.Add(bytes.Clone(e.Data), byte(e.Level), uint16(100))
+		}
+	}
+	f.Add(message(24, 0), byte(3), uint16(1))
+	f.Fuzz(func(t *testing.T, data []byte, level byte, piece uint16) {
+		h := NewClient(clientConf, []byte("parameters"))
+		defer h.Close()
+		if err := h.Start(); err != nil {
+			t.Fatal(err)
+		}
+		var failed error
+		for len(data) > 0 {
+			n := min(int(piece)+1, len(data))
+			err := h.Receive(Level(level), data[:n])
+			if failed != nil && err != failed {
+				t.Fatalf("%v, then %v", failed, err)
+			}
+			failed = err
+			data = data[n:]
+			for ok := true; ok; {
+				_, ok = h.Next()
+			}
+		}
+	})
+}

@@ -160,7 +160,10 @@ func (c *conn) checkClose() {
 // mayFail reports whether that is how a connection ends that is not at fault.
 func (c *conn) mayFail(err error) bool {
 	other := c.pair.ends[1-c.end()]
+	var transport *engine.TransportError
 	switch {
+	case errors.As(err, &transport):
+		return transport.Code == wire.NoViablePath // such links are among them
 	case errors.Is(err, engine.ErrIdleTimeout):
 		return true
 	case errors.Is(err, engine.ErrHandshakeTimeout):

@@ -244,7 +244,7 @@ func TestRandomWorldsEndWell(t *testing.T) {
 		live(t, Random(seed))
 		return
 	}
-	worlds := uint64(200)
+	worlds := uint64(300)
 	if testing.Short() {
 		worlds = 20
 	}
