@@ -115,11 +115,7 @@ func TestTakenPortsNameTheirOwnerAndLeaveNothingBound(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer tcp.Close()
-	udp, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer udp.Close()
+	udp := udpAlone(t)
 	for _, c := range []struct {
 		name, addr, want, free string
 	}{
@@ -145,6 +141,22 @@ func TestTakenPortsNameTheirOwnerAndLeaveNothingBound(t *testing.T) {
 				t.Fatalf("TCP stayed bound: %v", err)
 			}
 			l.Close()
+		}
+	}
+}
+
+// udpAlone takes a UDP port whose TCP port nobody has.
+func udpAlone(t *testing.T) net.PacketConn {
+	t.Helper()
+	for {
+		udp, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { udp.Close() })
+		if tcp, err := net.Listen("tcp", udp.LocalAddr().String()); err == nil {
+			tcp.Close()
+			return udp
 		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // patience is how long anything that should happen at once may take on a busy machine.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // output collects what a process prints; it may be read while the process runs.
 type output struct {

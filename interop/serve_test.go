@@ -23,12 +23,11 @@ func TestCtrlCEndsServeThoughAClientVanished(t *testing.T) {
 		name  string
 		path  string        // what the client that vanishes had asked for
 		idle  time.Duration // how long ago
-		most  time.Duration // that serve may take
-		grace string
+		grace string        // far more than serve may take, but in the last case
 	}{
-		{"with its connection idle", "/hello", 1500 * time.Millisecond, 2 * time.Second, "20s"},
-		{"just after a response", "/hello", 0, 6 * time.Second, "20s"},
-		{"in the middle of a response", "/wait", 0, 4 * time.Second, "3s"},
+		{"with its connection idle", "/hello", 1500 * time.Millisecond, "1h"},
+		{"just after a response", "/hello", 0, "1h"},
+		{"in the middle of a response", "/wait", 0, "3s"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := serveOrigin(t, "--grace", c.grace)
@@ -45,10 +44,8 @@ func TestCtrlCEndsServeThoughAClientVanished(t *testing.T) {
 			}
 			time.Sleep(c.idle)
 			r.close()
-			began := time.Now()
-			code := s.proc.end(syscall.SIGINT)
-			if took := time.Since(began); code != 0 || took > c.most {
-				t.Errorf("exit code %d after %v, want 0 within %v", code, took, c.most)
+			if code := s.proc.end(syscall.SIGINT); code != 0 {
+				t.Errorf("exit code %d, want 0", code)
 			}
 		})
 	}
@@ -66,7 +63,7 @@ func mustRequest(t *testing.T, url string) *http.Request {
 // The rest of a response waits in serve for a client that reads slowly, and serve waits for the client.
 func TestCtrlCLetsARunningTransferEnd(t *testing.T) {
 	for _, size := range []int64{600_000, 10 * MiB} { // quic-go's first window is 512 KiB: the first is all but sent, the second is not
-		s := serveOrigin(t, "--grace", "20s")
+		s := serveOrigin(t, "--grace", "1h")
 		tr := &quicgo.Transport{TLSClientConfig: ca.client()}
 		defer tr.Close()
 		res, err := tr.RoundTrip(mustRequest(t, fmt.Sprintf("%s/blob?n=%d", s.url, size)))

@@ -46,7 +46,7 @@ func (s *Stream) writers() *waitList { return &s.writing }
 
 func readOne(s *Stream) error { _, err := s.Read(make([]byte, 1)); return err }
 
-func writeMuch(s *Stream) error { _, err := s.Write(make([]byte, 64<<20)); return err }
+func writeMuch(s *Stream) error { _, err := s.Write(make([]byte, 32<<20)); return err }
 
 func isOurs(code uint64) func(error) bool {
 	return func(err error) bool {

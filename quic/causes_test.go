@@ -103,7 +103,7 @@ func TestEveryWaitEndsWithTheConnection(t *testing.T) {
 	ended := make(chan error)
 	calls := []func() error{
 		func() error { _, err := ours.Read(make([]byte, 1)); return err },
-		func() error { _, err := ours.Write(make([]byte, 64<<20)); return err },
+		func() error { _, err := ours.Write(make([]byte, 32<<20)); return err },
 		func() error { _, err := c.AcceptStream(ctx); return err },
 		func() error { _, err := c.OpenStream(ctx); return err },
 		func() error { _, err := c.ReceiveDatagram(ctx); return err },

@@ -30,7 +30,7 @@ func TestCloseReachesEveryCallOfBothEnds(t *testing.T) {
 			}
 		})
 	}
-	buf := make([]byte, 64<<20)
+	buf := make([]byte, 32<<20)
 	expect("our Read", false, func() error { _, err := ours.Read(make([]byte, 1)); return err })
 	expect("our Write", false, func() error { _, err := ours.Write(buf); return err })
 	expect("our AcceptStream", false, func() error { _, err := c.AcceptStream(ctx); return err })

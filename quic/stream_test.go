@@ -74,7 +74,7 @@ func TestStopReadingReachesABlockedWriter(t *testing.T) {
 	ours, theirs := streams(t, c, s)
 	wrote := make(chan error)
 	go func() {
-		_, err := ours.Write(make([]byte, 64<<20)) // more than any window
+		_, err := ours.Write(make([]byte, 32<<20)) // more than any window
 		wrote <- err
 	}()
 	theirs.StopReading(7)
@@ -146,7 +146,7 @@ func TestDeadlinesInterruptAndCanBeMoved(t *testing.T) {
 		t.Fatalf("after the deadline was moved: %v", err)
 	}
 	go func() {
-		n, err := ours.Write(make([]byte, 64<<20)) // nobody reads
+		n, err := ours.Write(make([]byte, 32<<20)) // nobody reads
 		if n == 0 {
 			err = io.ErrNoProgress
 		}

@@ -8,11 +8,18 @@ import (
 	"strings"
 )
 
+// maxTableReads is how often the table of sockets is read for one: the kernel hands it out in pieces, and a line may fall between
+// two of them while other sockets come and go.
+const maxTableReads = 3
+
 // PortOwner returns the process that holds a port of "tcp" or "udp" on any address, as in "nginx (pid 812)". It returns
 // "" when nobody does, or when the process is not this user's to see. A TCP port is held by who listens on it. Of several
 // processes that share the socket it names the oldest.
 func PortOwner(network string, port int) string {
 	inodes := socketInodes(network, port)
+	for tries := 1; len(inodes) == 0 && tries < maxTableReads; tries++ {
+		inodes = socketInodes(network, port)
+	}
 	if len(inodes) == 0 {
 		return ""
 	}
