@@ -15,6 +15,10 @@
 // ms; where it has failed, none. Of several addresses of a host, IPv6
 // and IPv4 take turns, 250 ms apart (RFC 8305).
 //
+// With [Transport.Records] the DNS is asked too, beside the first request to an
+// origin: HTTPS records (RFC 9460) name HTTP/3 before anything is connected, and then both
+// ways are tried at once.
+//
 // What the alternative presents has to be a certificate for the origin. Requests
 // to alternatives carry Alt-Used. The 0-RTT of TLS is used for GET, HEAD and OPTIONS
 // when a server was there before.
@@ -30,6 +34,7 @@
 // # Not here
 //
 // ALTSVC frames are not read, neither of HTTP/2, which net/http does not offer, nor
-// of HTTP/3. Alternatives for http URLs are ignored. Hosts
+// of HTTP/3. Of HTTPS records the address hints and the keys for encrypted
+// ClientHellos are not used. Alternatives for http URLs are ignored. Hosts
 // whose names are not in ASCII are asked over TCP.
 package altsvc

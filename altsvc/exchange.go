@@ -122,7 +122,7 @@ func (x *exchange) way() (p path, err error) {
 	}
 	c, ok := x.choose()
 	if !ok {
-		return p, nil
+		return x.askAndRace()
 	}
 	l, err := t.link(x.o, c) // also when TCP turns out to be faster: the next request may use it
 	if err != nil {
@@ -142,14 +142,47 @@ func (x *exchange) way() (p path, err error) {
 	if c.troubled || !c.proven && (!c.altSvc || t.tcp.isLive(x.o.String())) && t.Preference != Always {
 		head = 0
 	}
-	p, release, quicWon, err := race(ctx, head, ways[path, func()]{
-		quic:     func(ctx context.Context) (path, error) { return x.reach(ctx, l) },
+	return x.race(head, func(ctx context.Context) (path, error) { return x.reach(ctx, l) })
+}
+
+// askAndRace is for an origin that nothing is known of: it is reached over TCP,
+// unless the DNS is asked and its answer and QUIC are faster.
+func (x *exchange) askAndRace() (p path, err error) {
+	answered := x.t.ask(x.o)
+	if answered == nil {
+		return p, nil
+	}
+	return x.race(0, func(ctx context.Context) (path, error) {
+		<-answered // the next request knows, if this one does not
+		c, ok := x.choose()
+		if !ok {
+			return path{}, errNotKnown
+		}
+		l, err := x.t.link(x.o, c)
+		if err != nil {
+			return path{}, err
+		}
+		return x.reach(ctx, l)
+	})
+}
+
+// errNotKnown says that nothing is known of HTTP/3 at an origin. It is no failure.
+var errNotKnown = errors.New("altsvc: the origin is not known to have HTTP/3")
+
+// race goes by QUIC and, after head, by TCP.
+func (x *exchange) race(head time.Duration, quic func(context.Context) (path, error)) (p path, err error) {
+	p, release, quicWon, err := race(x.req.Context(), head, ways[path, func()]{
+		quic:     quic,
 		tcp:      x.readyTCP,
 		dropQUIC: path.drop,
 		dropTCP:  func(release func()) { release() },
 	})
 	if err == nil && !quicWon {
 		x.keep(release)
+	}
+	var both *BothError
+	if errors.As(err, &both) && both.QUIC == errNotKnown {
+		err = both.TCP
 	}
 	return p, err
 }

@@ -57,6 +57,16 @@ const (
 	// TestARequestThatIsAlwaysRefusedGoesByTCP.
 	maxAttempts = 2
 
+	// maxQuestions is how many questions to the DNS are open at a time. Who finds
+	// none left does without. Hit by TestQuestionsAreBounded.
+	maxQuestions = 16
+
+	// maxAliases is how many names are asked for one origin; maxDNSPayload what an
+	// answer over UDP may have, beyond which it comes by TCP. Hit by
+	// TestWhatRecordsSay.
+	maxAliases    = 4
+	maxDNSPayload = 1232
+
 	// maxMisdirected is how much of a 421 (Misdirected Request) response is read
 	// before the request goes to the origin: enough to end its stream in peace.
 	// Hit by TestAMisdirectedRequestGoesToTheOrigin.
@@ -108,6 +118,14 @@ const (
 	// saveDelay is how long after a change the file is written: a page with a
 	// hundred origins changes a lot at once. Hit by TestWhatWasLearnedOutlivesTheProcess.
 	saveDelay = time.Second
+
+	// defaultRecordTimeout is how long the DNS has for an answer. minRecordAge and
+	// maxRecordAge are the bounds of a record's TTL; maxNoRecord is how long it
+	// holds that there is none, or no answer. Hit by TestTheDNSIsAskedOnce.
+	defaultRecordTimeout = 3 * time.Second
+	minRecordAge         = time.Minute
+	maxRecordAge         = 24 * time.Hour
+	maxNoRecord          = 5 * time.Minute
 
 	// networkPause is how long the network is believed to be the same without a
 	// look. Hit by TestAnotherNetwork.

@@ -256,6 +256,16 @@ func (v *visitor) do(t *testing.T, method, path string, body io.Reader) string {
 	return res.Proto
 }
 
+// request is a GET of the site.
+func request(t *testing.T, path string) *http.Request {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), "GET", "https://origin.test"+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return req
+}
+
 // wire carries datagrams between clients and a server, until it is cut.
 type wire struct {
 	t    *testing.T

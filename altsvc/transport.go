@@ -48,6 +48,9 @@ type Transport struct {
 	// GET, HEAD and OPTIONS where the server allows it.
 	QUIC *quic.Config
 
+	// Records has the DNS asked which origins have HTTP/3. nil: it is not.
+	Records *Records
+
 	// Preference says when HTTP/3 is used. Default WhenKnown.
 	Preference Preference
 
@@ -70,11 +73,16 @@ type Transport struct {
 // machinery is what a Transport works with once it is in use. Tests set some of
 // it before.
 type machinery struct {
-	m        *memory
-	tls      *tls.Config
-	tcp      *tcp
-	h3       *http3.Transport
-	links    links
+	m     *memory
+	tls   *tls.Config
+	tcp   *tcp
+	h3    *http3.Transport
+	links links
+
+	questions chan struct{} // one for each that is open
+	life      context.Context
+	end       context.CancelFunc
+
 	sessions tls.ClientSessionCache
 	tokens   *quic.TokenStore
 
@@ -118,6 +126,8 @@ func (t *Transport) start() {
 	t.sessions = tls.NewLRUClientSessionCache(maxSessions)
 	t.tokens = quic.NewTokenStore(maxSessions)
 	t.links.init()
+	t.life, t.end = context.WithCancel(context.Background())
+	t.questions = make(chan struct{}, maxQuestions)
 	if t.File != "" && t.assured() {
 		if err := t.m.load(t.File); err != nil {
 			t.logger().Warn("what was learned before is lost", "error", err)
@@ -169,6 +179,7 @@ func (t *Transport) CloseIdleConnections() {
 // over TCP, and writes the File. Further requests fail with net.ErrClosed.
 func (t *Transport) Close() error {
 	t.once.Do(t.start)
+	t.end()
 	t.links.mu.Lock()
 	t.links.closed = true
 	t.links.mu.Unlock()
