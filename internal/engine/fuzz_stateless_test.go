@@ -34,7 +34,7 @@ func FuzzStateless(f *testing.F) {
 			before := x.conn.Err()
 			switch how % 4 {
 			case 0:
-				receive(x.retry(src, data))
+				receive(x.retry(src, append([]byte("t"), data...)))
 			case 1:
 				versions := make([]uint32, len(data)/4)
 				for i := range versions {
