@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -154,15 +155,21 @@ func tail(s string) string {
 	return s
 }
 
-// freePort returns a port of 127.0.0.1 that was free for TCP and UDP a moment ago.
+// Ports for processes that are told one: each is given out once, and they are below those that the system gives to sockets that
+// ask for any (net.ipv4.ip_local_port_range). What was free a moment ago stays free until the process has it.
+const firstPort, lastPort = 16000, 32000
+
+var portsGiven atomic.Int64
+
+// freePort returns a port of 127.0.0.1 that is free for TCP and UDP.
 func freePort(t *testing.T) int {
 	t.Helper()
-	for range 50 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	for range lastPort - firstPort {
+		port := firstPort + (97*os.Getpid()+int(portsGiven.Add(1)))%(lastPort-firstPort)
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
-			t.Fatal(err)
+			continue
 		}
-		port := l.Addr().(*net.TCPAddr).Port
 		c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
 		l.Close()
 		if err == nil {
