@@ -44,6 +44,8 @@ func newDemo() http.Handler {
 	mux.HandleFunc("GET /events", serveEvents)
 	mux.HandleFunc("GET /bytes/{n}", serveBytes)
 	mux.HandleFunc("POST /echo", serveEcho)
+	mux.HandleFunc("GET /hints", serveHints)
+	mux.HandleFunc("CONNECT /ws", serveWebSocket)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Cache-Control", "no-store")
@@ -114,6 +116,19 @@ func serveEvents(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+}
+
+// serveHints tells what will be needed before it answers (103, RFC 8297), and what the content was behind it, in a trailer.
+func serveHints(w http.ResponseWriter, r *http.Request) {
+	const text = "103 (Early Hints) came before this, and a trailer comes behind it.\n"
+	w.Header().Set("Link", "</tile/7>; rel=preload; as=fetch")
+	w.WriteHeader(http.StatusEarlyHints)
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Trailer", "Content-Digest")
+	io.WriteString(w, text)
+	http.NewResponseController(w).Flush()
+	sum := sha256.Sum256([]byte(text))
+	w.Header().Set("Content-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(sum[:])+":")
 }
 
 // serveBytes sends N bytes of the alphabet.

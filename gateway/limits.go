@@ -37,4 +37,6 @@ const (
 	demoTiles     = 180
 	demoMaxBytes  = 1 << 30 // of /bytes/N
 	demoMaxEvents = 60      // of /events, one per second
+
+	demoMaxMessage = 64 << 10 // of /ws, a frame's payload
 )

@@ -85,6 +85,9 @@ func (s *Server) Serve(ctx context.Context) error {
 // newServers makes the servers of the sockets that are bound.
 func (s *Server) newServers() {
 	s.h3 = &http3.Server{Handler: s.handler(""), IdleTimeout: idleTimeout, Logger: s.plan.Logger}
+	if s.plan.target == nil {
+		s.h3.ConnectProtocols = []string{"websocket"}
+	}
 	if s.tcp != nil {
 		s.h1 = s.newTCPServer()
 	}

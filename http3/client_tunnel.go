@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-
-	"github.com/godwit-net/godwit/internal/h3"
 )
 
 // ErrNoExtendedConnect is for requests with a :protocol to a server that does not know
@@ -98,28 +96,33 @@ func (cc *ClientConn) awaitConnectProtocol(req *http.Request) error {
 	if connectProtocol(req) == "" {
 		return nil
 	}
-	s, err := cc.peerSettings(req.Context())
-	if err == nil && !s.EnableConnectProtocol {
-		err = ErrNoExtendedConnect
+	// Ours come first, too: datagrams cannot be sent before that.
+	for _, s := range []*signal{&cc.begun, &cc.settled} {
+		if err := cc.await(req.Context(), s); err != nil {
+			return err
+		}
 	}
-	return err
+	cc.mu.Lock()
+	defer cc.mu.Unlock()
+	if !cc.settings.EnableConnectProtocol {
+		return ErrNoExtendedConnect
+	}
+	return nil
 }
 
-// peerSettings waits for the peer's SETTINGS.
-func (c *conn) peerSettings(ctx context.Context) (h3.Settings, error) {
+// await waits for a signal of the connection's.
+func (c *conn) await(ctx context.Context, s *signal) error {
 	c.mu.Lock()
-	given := c.settled.given()
+	given := s.given()
 	c.mu.Unlock()
 	select {
 	case <-given:
+		return nil
 	case <-ctx.Done():
-		return h3.Settings{}, context.Cause(ctx)
+		return context.Cause(ctx)
 	case <-c.q.Context().Done():
-		return h3.Settings{}, publicError(c.q.Err())
+		return publicError(c.q.Err())
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.settings, nil
 }
 
 // signal is a channel that is closed once, and made when somebody waits. Its owner's lock guards it.

@@ -47,6 +47,7 @@ type conn struct {
 	settings h3.Settings // the peer's
 	recalled bool        // settings are those of the connection before
 	settled  signal      // settings are what the peer has said
+	begun    signal      // control is open
 }
 
 func (c *conn) init(q *quic.Conn, server bool, limit int, log *slog.Logger, counters *compressionCounters) {
@@ -92,6 +93,7 @@ func (c *conn) start() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.control = s
+	c.begun.give()
 	// A shutdown may have come first.
 	if id, ok := c.sent.ID(); ok {
 		b = c.sent.AppendFrame(b, id)

@@ -277,8 +277,8 @@ func (t *Tunnel) finish() (err error) {
 		return nil
 	}
 	if t.owed > 0 {
-		t.s.Reset(uint64(h3.H3RequestCancelled)) // a Write was cut short in the middle of a frame
-		err = os.ErrDeadlineExceeded
+		// A Write failed in the middle of a frame, and has told so.
+		t.s.Reset(uint64(h3.H3RequestCancelled))
 	} else {
 		err = publicError(t.s.Close())
 	}

@@ -202,7 +202,7 @@ func (f *fetch) receive(res *http.Response) (err error) {
 		return f.explain(fmt.Errorf("after %d bytes: %w", f.report.Bytes, err))
 	}
 	f.report.Total = ms(time.Since(f.began))
-	if len(res.Trailer) > 0 {
+	if f.report.Trailers = res.Trailer; len(res.Trailer) > 0 {
 		f.verbosef("%s< (trailers)", fieldLines(res.Trailer, "< "))
 	}
 	f.finish()

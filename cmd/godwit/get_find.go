@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptrace"
+	"net/textproto"
 	"os"
 	"path/filepath"
 	"strings"
@@ -96,6 +97,20 @@ func (f *fetch) gotConn(info httptrace.GotConnInfo) {
 	}
 }
 
+// maxInterim is how many 1xx responses are shown; a server that sends more is not worth waiting for.
+const maxInterim = 100
+
+// gotInterim shows a 1xx response and notes it.
+func (f *fetch) gotInterim(status int, h http.Header) error {
+	if len(f.report.Interim) == maxInterim {
+		return fmt.Errorf("more than %d responses before the final one", maxInterim)
+	}
+	f.report.Interim = append(f.report.Interim, interim{status, h.Clone()})
+	f.verbosef("< %d %s", status, http.StatusText(status))
+	f.verbosef("%s<", fieldLines(h, "< "))
+	return nil
+}
+
 // trace shows the request as it is sent, and notes when the answer begins.
 func (f *fetch) trace() *httptrace.ClientTrace {
 	pseudo, fields := map[string]string{}, []string(nil)
@@ -125,6 +140,11 @@ func (f *fetch) trace() *httptrace.ClientTrace {
 			if !dialled.IsZero() {
 				took = time.Since(dialled)
 			}
+		},
+		Got1xxResponse: func(status int, h textproto.MIMEHeader) error {
+			mu.Lock()
+			defer mu.Unlock()
+			return f.gotInterim(status, http.Header(h))
 		},
 		WroteHeaderField: func(name string, values []string) {
 			if name = strings.ToLower(name); name == "host" {

@@ -16,28 +16,36 @@ import (
 
 // report is what get measured: times are milliseconds since the fetch began, sizes are bytes.
 type report struct {
-	URL            string  `json:"url"`
-	Status         int     `json:"status"`
-	Remote         string  `json:"remote"`
-	Local          string  `json:"local"`
-	Protocol       string  `json:"protocol"`     // "HTTP/3"; over TCP "HTTP/2" or "HTTP/1.1", and what is about QUIC is 0
-	Version        uint32  `json:"quic_version"` // 1, or the number of version 2
-	ALPN           string  `json:"alpn"`
-	TLS            string  `json:"tls"`
-	Cipher         string  `json:"cipher"`
-	Resumed        bool    `json:"resumed"`
-	Handshake      float64 `json:"handshake_ms"` // from its first datagram on, the address known by then
-	FirstByte      float64 `json:"first_byte_ms"`
-	Total          float64 `json:"total_ms"`
-	Bytes          int64   `json:"bytes"` // of content
-	AddressChanges int64   `json:"address_changes"`
-	RTT            float64 `json:"rtt_ms"` // smoothed
-	MinRTT         float64 `json:"min_rtt_ms"`
-	Controller     string  `json:"congestion_controller"`
-	Window         int     `json:"congestion_window"`
-	PacketsSent    int64   `json:"packets_sent"`
-	PacketsGot     int64   `json:"packets_received"`
-	PacketsLost    int64   `json:"packets_lost"`
+	URL            string      `json:"url"`
+	Status         int         `json:"status"`
+	Interim        []interim   `json:"interim,omitempty"`  // 1xx responses that came before it
+	Trailers       http.Header `json:"trailers,omitempty"` // fields behind the content
+	Remote         string      `json:"remote"`
+	Local          string      `json:"local"`
+	Protocol       string      `json:"protocol"`     // "HTTP/3"; over TCP "HTTP/2" or "HTTP/1.1", and what is about QUIC is 0
+	Version        uint32      `json:"quic_version"` // 1, or the number of version 2
+	ALPN           string      `json:"alpn"`
+	TLS            string      `json:"tls"`
+	Cipher         string      `json:"cipher"`
+	Resumed        bool        `json:"resumed"`
+	Handshake      float64     `json:"handshake_ms"` // from its first datagram on, the address known by then
+	FirstByte      float64     `json:"first_byte_ms"`
+	Total          float64     `json:"total_ms"`
+	Bytes          int64       `json:"bytes"` // of content
+	AddressChanges int64       `json:"address_changes"`
+	RTT            float64     `json:"rtt_ms"` // smoothed
+	MinRTT         float64     `json:"min_rtt_ms"`
+	Controller     string      `json:"congestion_controller"`
+	Window         int         `json:"congestion_window"`
+	PacketsSent    int64       `json:"packets_sent"`
+	PacketsGot     int64       `json:"packets_received"`
+	PacketsLost    int64       `json:"packets_lost"`
+}
+
+// interim is a 1xx response, such as 103 (Early Hints).
+type interim struct {
+	Status int         `json:"status"`
+	Header http.Header `json:"header,omitempty"`
 }
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
