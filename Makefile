@@ -31,8 +31,8 @@ hostile-table: ## the same against quic-go, nginx and HAProxy, as the table in d
 	-cd interop && $(HOSTILE) $(GO) test -count=1 -parallel 7 -timeout 2h -run 'TestHostileObservations/.*/$(subst $() ,_,$(ATTACK))' .
 	cd interop && $(HOSTILE) $(GO) test -count=1 -run TestHostileTable .
 
-soak: ## connections that come and go through a bad network, with faults, for MINUTES (default 3); what is left afterwards
-	GODWIT_SOAK=$(or $(MINUTES),3) $(GO) test -count=1 -timeout=2h -v -run TestSoak ./internal/link
+soak: ## thousands of connections that come and go through a bad network, with faults and a kill, for MINUTES (default 3); what is left
+	GODWIT_SOAK=$(or $(MINUTES),3) $(GO) test -count=1 -timeout=2h -v -run TestSoak ./internal/soak
 
 fuzz: ## every fuzz target for FUZZTIME (default 10s) each
 	./internal/tidy/fuzz.sh $(or $(FUZZTIME),10s)

@@ -44,6 +44,7 @@ var floors = map[string]int{
 
 	"internal/sim":     8,
 	"internal/hostile": 8,
+	"internal/soak":    8,
 
 	"cmd": 9, // and every command below it
 }
