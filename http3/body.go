@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/godwit-net/godwit/internal/h3"
+	"github.com/godwit-net/godwit/quic"
 )
 
 // body is the content of a message that is being received: an http.Request's
@@ -28,6 +29,7 @@ type bodyOwner interface {
 	beforeRead()                // before the first byte is waited for
 	trailer() *http.Header      // where trailers go
 	readFailed(err error) error // err ended the reading: what does Read return?
+	on() *quic.Conn             // what ends when Read panics
 	bodyClosed()                // Close, before the end was read
 	bodyEnded()                 // the end was read
 }
@@ -38,6 +40,7 @@ type bodyOwner interface {
 func (b *body) Read(p []byte) (n int, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	defer b.guard(&err)
 	if b.closed.Load() {
 		return 0, http.ErrBodyReadAfterClose
 	}
@@ -65,6 +68,19 @@ func (b *body) Read(p []byte) (n int, err error) {
 	}
 	b.err = err
 	return n, err
+}
+
+// guard is deferred by Read, whose caller may be a goroutine that has no recover
+// boundary: that of an http.Transport, which sends what a proxy received. A
+// panic of ours ends the connection as it does elsewhere.
+func (b *body) guard(err *error) {
+	if r := recover(); r != nil {
+		b.err = &panicError{r}
+		*err = b.err
+		q := b.owner.on()
+		q.Panicked(r)
+		breakOff(q)
+	}
 }
 
 // "A request or response that is defined as having content [...] is malformed

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/godwit-net/godwit/internal/h3"
+	"github.com/godwit-net/godwit/quic"
 )
 
 // call is one request on the client and its response.
@@ -56,6 +57,18 @@ func (cc *ClientConn) call(req *http.Request, tunnel bool) (*call, *http.Respons
 		closeBody(req)
 		return nil, nil, err
 	}
+	returned := false
+	defer c.unwound(&returned)
+	res, err := c.exchange()
+	if returned = true; err != nil {
+		return nil, nil, err
+	}
+	return c, res, nil
+}
+
+// exchange is ClientConn.call once there is a stream.
+func (c *call) exchange() (*http.Response, error) {
+	cc, req := c.cc, c.req
 	c.gotConn()
 	c.joinPriority()
 	c.bodyOpen = req.Body != nil
@@ -65,14 +78,17 @@ func (cc *ClientConn) call(req *http.Request, tunnel bool) (*call, *http.Respons
 	c.body.limit = cc.limit
 	c.body.r = messageReader{s: c.s, conn: &cc.conn, grammar: h3.Message{State: h3.ResponseStart}}
 	if c.ctx.Done() != nil {
-		c.stop = context.AfterFunc(c.ctx, func() { c.abort(context.Cause(c.ctx)) })
+		c.stop = context.AfterFunc(c.ctx, func() {
+			defer c.guard()
+			c.abort(context.Cause(c.ctx))
+		})
 	}
 	if err := c.send(); err != nil {
 		c.abort(err)
 		c.body.r.free()
 		c.requestOver()
 		c.responseOver()
-		return nil, nil, err
+		return nil, err
 	}
 	res, err := c.readResponse()
 	if err == nil {
@@ -80,7 +96,7 @@ func (cc *ClientConn) call(req *http.Request, tunnel bool) (*call, *http.Respons
 		err = c.givenUp()
 	}
 	if err != nil {
-		if tunnel {
+		if c.tunnel {
 			c.requestOver()
 		}
 		err = c.readFailed(err)
@@ -88,9 +104,9 @@ func (cc *ClientConn) call(req *http.Request, tunnel bool) (*call, *http.Respons
 		c.finalSeen()
 		// Whatever is left of the request has lost its purpose.
 		c.abort(err)
-		return nil, nil, err
+		return nil, err
 	}
-	return c, res, nil
+	return res, nil
 }
 
 var noTrace httptrace.ClientTrace
@@ -244,9 +260,12 @@ func (c *call) bodyClosed() {
 
 func (c *call) bodyEnded() { c.responseOver() }
 
+func (c *call) on() *quic.Conn { return c.cc.q }
+
 // sendContent sends the request's content and trailers.
 func (c *call) sendContent() {
 	defer c.requestOver()
+	defer c.guard()
 	if c.proceed != nil && !c.mayProceed() {
 		// The server has answered without it.
 		c.closeRequestBody()

@@ -118,7 +118,10 @@ func (c *call) response(fields *h3.ResponseFields, header http.Header) *http.Res
 		// There is nothing to read, so callers tend to forget to close it. The end
 		// of the stream is taken when it comes.
 		res.Body = http.NoBody
-		c.s.AfterReadable(func() { c.body.Read(make([]byte, 1)) })
+		c.s.AfterReadable(func() {
+			defer guard(c.cc.q)
+			c.body.Read(make([]byte, 1))
+		})
 		return res
 	}
 	if c.gzip && strings.EqualFold(header.Get("Content-Encoding"), "gzip") {

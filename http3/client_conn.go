@@ -43,14 +43,20 @@ func (t *Transport) NewClientConn(c *quic.Conn) *ClientConn {
 		cc.recall()
 	}
 	if !c.TLS().HandshakeComplete {
-		go cc.awaitHandshake()
+		go func() {
+			defer guard(c)
+			cc.awaitHandshake()
+		}()
 	}
 	cc.judgeDatagram = cc.judgeCallDatagram
 	cc.watchDatagrams()
 	c.HandleStreams(cc.handleStream)
 	// Requests need not wait for it, and a server that allows no unidirectional
 	// stream must not hold the caller.
-	go cc.start()
+	go func() {
+		defer guard(c)
+		cc.start()
+	}()
 	return cc
 }
 
@@ -130,6 +136,7 @@ func (cc *ClientConn) refusal() error {
 
 // handleStream takes a stream that the server opened.
 func (cc *ClientConn) handleStream(s *quic.Stream) {
+	defer guard(cc.q)
 	if s.IsUni() {
 		cc.watch(s)
 		return
@@ -141,19 +148,23 @@ func (cc *ClientConn) handleStream(s *quic.Stream) {
 // "Clients can safely retry unprocessed requests on a different HTTP
 // connection" (RFC 9114, section 5.2).
 func (cc *ClientConn) receiveGoAway(id int64) {
+	for _, c := range cc.rejected(id) {
+		c.abort(&unprocessedError{errGoAway})
+	}
+}
+
+// rejected notes a GOAWAY and returns the requests that it refuses.
+func (cc *ClientConn) rejected(id int64) (refused []*call) {
 	cc.mu.Lock()
+	defer cc.mu.Unlock()
 	cc.peer.Receive(id, true) // checked before
-	var refused []*call
 	for c := range cc.calls {
 		if cc.peer.Rejects(c.s.ID()) {
 			refused = append(refused, c)
 		}
 	}
 	cc.closeIfDone()
-	cc.mu.Unlock()
-	for _, c := range refused {
-		c.abort(&unprocessedError{errGoAway})
-	}
+	return refused
 }
 
 // open opens a stream for a request and notes the call.

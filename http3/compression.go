@@ -80,6 +80,7 @@ func (i *instructionStream) flushSoon() {
 }
 
 func (i *instructionStream) expire() {
+	defer guard(i.c.q)
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.armed = false
@@ -90,6 +91,7 @@ func (i *instructionStream) expire() {
 // no unidirectional stream is told nothing: what depends on it ends at its
 // limits.
 func (i *instructionStream) open() {
+	defer guard(i.c.q)
 	ctx, cancel := context.WithTimeout(i.c.q.Context(), openTimeout)
 	defer cancel()
 	s, err := i.c.q.OpenUniStream(ctx)
@@ -98,6 +100,7 @@ func (i *instructionStream) open() {
 	}
 	c, typ := i.c, i.typ
 	context.AfterFunc(s.Context(), func() {
+		defer guard(c.q)
 		if c.q.Err() == nil { // the peer stopped it
 			c.fail(violation(typ.Closed()))
 		}

@@ -32,6 +32,7 @@ func (c *conn) watch(s *quic.Stream) {
 
 // step reads what there is and arranges to be called again.
 func (u *uniStream) step() {
+	defer guard(u.c.q)
 	b := getBuffer(&readBuffers)
 	defer freeBuffer(&readBuffers, &b)
 	n, err := u.s.Read(b.b[:cap(b.b)])
@@ -46,6 +47,13 @@ func (u *uniStream) step() {
 		return
 	}
 	u.s.AfterReadable(u.step)
+}
+
+// opened notes that the peer has opened a stream of type t, if it may.
+func (c *conn) opened(t h3.StreamType) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.uni.Open(t)
 }
 
 // fail ends the stream or the connection, whichever the rule says.
@@ -86,10 +94,7 @@ func (u *uniStream) receive(b []byte) error {
 		}
 		u.typ, u.known, b = t, true, b[n:]
 		u.c.trace.streamType(u.s.ID(), "remote", t)
-		u.c.mu.Lock()
-		err := u.c.uni.Open(t)
-		u.c.mu.Unlock()
-		if err != nil {
+		if err := u.c.opened(t); err != nil {
 			return err
 		}
 	}

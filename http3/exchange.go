@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/godwit-net/godwit/internal/h3"
+	"github.com/godwit-net/godwit/quic"
 )
 
 // exchange is one request on the server and its response.
@@ -198,6 +199,8 @@ func (x *exchange) readFailed(err error) error { return x.conn.streamFailed(x.s,
 func (x *exchange) bodyClosed() { x.s.StopReading(uint64(h3.H3NoError)) }
 
 func (x *exchange) bodyEnded() {}
+
+func (x *exchange) on() *quic.Conn { return x.conn.q }
 
 // newExchange prepares an exchange on s.
 func newExchange(c *serverConn, ctx context.Context, s stream) *exchange {

@@ -151,7 +151,7 @@ func (s *fieldSection) appendPrefix(b []byte, stream int64) []byte {
 func (s *fieldSection) drop() {
 	if s.enc != nil {
 		s.hold()
+		defer s.release()
 		s.enc.enc.Drop(&s.refs)
-		s.release()
 	}
 }

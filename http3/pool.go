@@ -87,18 +87,7 @@ func (p *pool) join(ctx context.Context, t *Transport, addr string) (*poolEntry,
 // dial gets the connection of an entry.
 func (p *pool) dial(ctx context.Context, t *Transport, addr string, e *poolEntry) {
 	defer e.cancel()
-	trace := httptrace.ContextClientTrace(ctx)
-	if trace != nil && trace.TLSHandshakeStart != nil {
-		trace.TLSHandshakeStart()
-	}
-	cc, err := t.dial(ctx, addr)
-	if trace != nil && trace.TLSHandshakeDone != nil {
-		if err == nil {
-			trace.TLSHandshakeDone(*cc.tlsState(), nil)
-		} else {
-			trace.TLSHandshakeDone(tlsNone, err)
-		}
-	}
+	cc, err := t.dialTraced(ctx, addr)
 	p.mu.Lock()
 	if err == nil && p.closed {
 		defer cc.Close()

@@ -163,6 +163,7 @@ func (s *Server) ServeConn(q *quic.Conn) error {
 
 // open begins to serve q. It returns false when s is closed, and q then is too.
 func (s *Server) open(q *quic.Conn) bool {
+	defer guard(q)
 	c := newServerConn(s, q)
 	s.mu.Lock()
 	if s.closed {

@@ -8,6 +8,7 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"sync"
 	"time"
 
@@ -55,8 +56,8 @@ type Transport struct {
 	// 0: 1 second.
 	ExpectContinueTimeout time.Duration
 
-	// Logger receives, at level Debug, why a connection was closed on a server
-	// that broke a rule. nil: slog.Default().
+	// Logger receives the panics of Dial and, at level Debug, why a connection
+	// was closed on a server that broke a rule. nil: slog.Default().
 	Logger *slog.Logger
 
 	pool pool
@@ -163,6 +164,39 @@ func (t *Transport) dial(ctx context.Context, addr string) (*ClientConn, error) 
 		return nil, fmt.Errorf("http3: %s chose protocol %q", addr, p)
 	}
 	return t.NewClientConn(q), nil
+}
+
+// dialTraced is dial with the trace of a request around it. It runs in a
+// goroutine that belongs to nobody: a panic becomes the error of all who wait.
+func (t *Transport) dialTraced(ctx context.Context, addr string) (cc *ClientConn, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			if cc != nil {
+				cc.Close()
+			}
+			cc, err = nil, t.dialPanicked(r)
+		}
+	}()
+	trace := httptrace.ContextClientTrace(ctx)
+	if trace != nil && trace.TLSHandshakeStart != nil {
+		trace.TLSHandshakeStart()
+	}
+	cc, err = t.dial(ctx, addr)
+	if trace != nil && trace.TLSHandshakeDone != nil {
+		if err == nil {
+			trace.TLSHandshakeDone(*cc.tlsState(), nil)
+		} else {
+			trace.TLSHandshakeDone(tlsNone, err)
+		}
+	}
+	return cc, err
+}
+
+func (t *Transport) log() *slog.Logger {
+	if t.Logger != nil {
+		return t.Logger
+	}
+	return slog.Default()
 }
 
 // wantsGzip reports whether to ask for gzip without being asked: as net/http

@@ -113,6 +113,15 @@ type panicError struct {
 
 func (e *panicError) Error() string { return fmt.Sprintf("panicked: %v", e.value) }
 
+// Panicked tells that what an application runs for the connection has panicked, with r, which recover has returned: it is counted in
+// EndpointStats.Panicked and logged with the stack of the caller, as a panic below is. Whether the connection goes on is the
+// caller's business. Call it where recover was called.
+func (c *Conn) Panicked(r any) {
+	c.ep.count.panicked.Add(1)
+	c.ep.say(slog.LevelError, "quic: what runs on a connection panicked", "panic", fmt.Sprint(r), "remote", c.remote().String(),
+		"stack", string(debug.Stack()))
+}
+
 // breakDown ends a connection whose core cannot be trusted any more. The peer is not told: that would take the core.
 func (c *Conn) breakDown() {
 	c.broken, c.sending = true, false

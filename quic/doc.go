@@ -40,5 +40,5 @@
 // application supplies to a connection: what a tls.Config holds (callbacks, private keys, a session cache, a KeyLogWriter),
 // controllers, a ConnIDGenerator, a StrikeRegister. A qlog whose writer panics ends, and its connection goes on; a Logger that panics
 // has one line less. A panic where the reader finds out what datagrams belong to costs that batch. Not contained is a panic in a
-// goroutine that is the application's own, such as the function given to [Conn.HandleStreams].
+// goroutine that is the application's own, such as the function given to [Conn.HandleStreams]: see [Conn.Panicked].
 package quic

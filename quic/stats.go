@@ -58,7 +58,7 @@ type EndpointStats struct {
 	Refused          int64 // connections closed with CONNECTION_REFUSED
 	HandshakesFailed int64 // connections that ended before their handshake was done
 	Closed           int64 // connections that ended after it
-	Panicked         int64 // connections closed because the code that drives them, or a callback of theirs, panicked
+	Panicked         int64 // connections closed because the code that drives them, or a callback of theirs, panicked; calls of Conn.Panicked
 	QLogsFailed      int64 // qlogs that ended because their writer failed or panicked
 	Open             int64 // connections at this moment, handshaking ones among them
 

@@ -56,27 +56,34 @@ func (l *link) run(ctx context.Context) {
 	backoff := firstBackoff
 	for ctx.Err() == nil {
 		began := time.Now()
-		s, err := l.dial(ctx)
-		if err == nil {
-			l.hold(ctx, s)
-			backoff = firstBackoff
-			sleep(ctx, time.Until(began.Add(minAttemptGap)), nil)
-			continue
-		}
-		if ctx.Err() != nil {
-			return
-		}
-		// Many entries may have lost one exit at the same moment: half of the wait is chance.
-		wait := backoff/2 + rand.N(backoff/2)
-		l.isAway(err, wait)
+		backoff = l.round(ctx, began, backoff)
 		sleep(ctx, time.Until(began.Add(minAttemptGap)), nil)
-		sleep(ctx, wait, l.kicked)
-		backoff = min(2*backoff, maxBackoff)
 	}
+}
+
+// round is one attempt and what comes of it. It returns how long to wait when the next one fails.
+func (l *link) round(ctx context.Context, began time.Time, backoff time.Duration) (next time.Duration) {
+	next = min(2*backoff, maxBackoff) // after a panic as well
+	defer l.guard(nil)
+	s, err := l.dial(ctx)
+	if err == nil {
+		l.hold(ctx, s)
+		return firstBackoff
+	}
+	if ctx.Err() != nil {
+		return next
+	}
+	// Many entries may have lost one exit at the same moment: half of the wait is chance.
+	wait := backoff/2 + rand.N(backoff/2)
+	l.isAway(err, wait)
+	sleep(ctx, time.Until(began.Add(minAttemptGap)), nil)
+	sleep(ctx, wait, l.kicked)
+	return next
 }
 
 // hold has requests sent by s until it takes no more. Those under way then may end, unless ctx does before.
 func (l *link) hold(ctx context.Context, s *session) {
+	defer l.guard(s)
 	stop := context.AfterFunc(ctx, s.close)
 	context.AfterFunc(s.conn().Context(), func() { stop() })
 	l.isUp(s)

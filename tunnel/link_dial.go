@@ -31,8 +31,10 @@ func (l *link) dial(ctx context.Context) (*session, *dialError) {
 		started++
 		pending++
 		go func() {
-			s, err := l.dialOne(ctx, l.token.Addrs[at])
-			results <- attempt{at, s, err}
+			a := attempt{at: at, err: errors.New(aBug)}
+			defer func() { results <- a }()
+			defer l.guard(nil)
+			a.s, a.err = l.dialOne(ctx, l.token.Addrs[at])
 		}()
 	}
 	failed := make([]error, n)

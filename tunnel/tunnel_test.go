@@ -26,7 +26,8 @@ type world struct {
 	exit     *Exit
 	entry    *Entry
 	log      *logBuffer
-	URL      string // of the entry
+	exitLog  *slog.Logger // nil: log
+	URL      string       // of the entry
 	client   *http.Client
 	timing   timing // of entries that are started; zero: they wait for ever
 }
@@ -56,7 +57,11 @@ func (w *world) startExit(addr string, k *Key) *Exit {
 	if w.platform != nil {
 		to, _ = url.Parse(w.platform.URL)
 	}
-	x, err := ListenExit(addr, ExitConfig{To: to, Key: k, Logger: w.logger()})
+	log := w.exitLog
+	if log == nil {
+		log = w.logger()
+	}
+	x, err := ListenExit(addr, ExitConfig{To: to, Key: k, Logger: log})
 	if err != nil {
 		w.t.Fatal(err)
 	}

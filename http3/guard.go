@@ -1,0 +1,66 @@
+package http3
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/godwit-net/godwit/internal/h3"
+	"github.com/godwit-net/godwit/quic"
+)
+
+// guard is deferred by whatever runs for a connection in a goroutine of its
+// own, handlers excepted (see exchange.handle). A panic there is a bug of ours,
+// or comes from a Logger or a ConnContext; it ends this connection. q counts it,
+// and logs the stack.
+func guard(q *quic.Conn) {
+	if r := recover(); r != nil {
+		q.Panicked(r)
+		breakOff(q)
+	}
+}
+
+func breakOff(q *quic.Conn) {
+	q.CloseWithError(uint64(h3.H3InternalError), "a bug in this endpoint; its log has the stack")
+}
+
+// panicError is a panic as the error of a request.
+type panicError struct{ value any }
+
+func (e *panicError) Error() string { return fmt.Sprintf("http3: a panic: %v", e.value) }
+
+func (e *panicError) Unwrap() error {
+	err, _ := e.value.(error)
+	return err
+}
+
+// guard is deferred by what sends a request's content in a goroutine: the
+// request's Body and its httptrace.ClientTrace are the caller's. A panic there
+// ends the request.
+func (c *call) guard() {
+	if r := recover(); r != nil {
+		defer guard(c.cc.q) // Close of the Body may panic as well
+		c.cc.q.Panicked(r)
+		c.abort(&panicError{r})
+	}
+}
+
+// errPanicked is why a call is given up whose caller is being unwound.
+var errPanicked = errors.New("http3: a panic")
+
+// unwound is deferred by what runs in the caller's goroutine. A panic passes,
+// as it does in net/http, but the connection need not wait for the call for ever.
+func (c *call) unwound(returned *bool) {
+	if !*returned {
+		c.abort(errPanicked)
+		c.requestOver()
+		c.responseOver()
+	}
+}
+
+// dialPanicked makes a panic the outcome of a dial: Transport.Dial and the
+// trace of a request are the application's.
+func (t *Transport) dialPanicked(r any) error {
+	t.log().Error("http3: a dial panicked", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+	return &panicError{r}
+}
