@@ -123,6 +123,7 @@ func (c *Capsules) Close() error { return c.t.Close() }
 
 // run reads capsules until the tunnel ends.
 func (c *Capsules) run() {
+	defer c.guard()
 	r := bufio.NewReaderSize(c.t, readBufferSize)
 	for {
 		h, err := readCapsuleHeader(r)
@@ -137,6 +138,17 @@ func (c *Capsules) run() {
 			c.queue.end(err)
 			return
 		}
+	}
+}
+
+// guard is deferred by run: a panic, of handle for one, ends the tunnel. The
+// connection goes on.
+func (c *Capsules) guard() {
+	if r := recover(); r != nil {
+		defer guard(c.t.conn.q)
+		c.t.conn.q.Panicked(r)
+		c.t.abort(h3.H3InternalError)
+		c.queue.end(&panicError{r})
 	}
 }
 

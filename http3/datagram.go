@@ -103,6 +103,7 @@ var doneContext = func() context.Context {
 
 // receiveDatagrams takes the datagrams that are there and arranges to be called again.
 func (c *conn) receiveDatagrams() {
+	defer guard(c.q)
 	var list [16][]byte
 	for {
 		n, err := c.q.ReceiveDatagrams(doneContext, list[:])

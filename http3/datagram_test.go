@@ -339,6 +339,7 @@ func TestCapsules(t *testing.T) {
 		{"an unknown capsule between", nil, "\x00\x01a\x40\x99\x05abcde\x00\x01b", "[a][b]EOF", 0},
 		{"one that is known", nil, "\x29\x03xyz\x29\x00\x00\x01b", "(xy)()[b]EOF", 0},
 		{"one that is malformed", nil, "\x2a\x03xyz", "", h3.H3MessageError},
+		{"one that makes the handler's function panic", nil, "\x2b\x00", "", h3.H3InternalError},
 		{"a datagram too long to be one", nil, "\x00" + string(varint.Append(nil, 70_000)) + string(long[:]) + "\x00\x01b", "[b]EOF", 0},
 		{"an end in the type", nil, "\x00\x01a\x40", "[a]", h3.H3MessageError},
 		{"an end in the length", nil, "\x00\x01a\x00\x80\x00", "[a]", h3.H3MessageError},
@@ -372,6 +373,8 @@ func TestCapsules(t *testing.T) {
 						return err
 					case 0x2a:
 						return errors.New("malformed")
+					case 0x2b:
+						panic("a capsule too many")
 					}
 					return nil
 				})

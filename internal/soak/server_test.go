@@ -129,13 +129,13 @@ func serve(addr, dir string) error {
 	e, err := quic.Listen(addr, http3.ConfigureTLS(&tls.Config{
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return cert.Load(), nil },
 	}), &quic.Config{
-		Secret: secret, Resumption: quic.Resumption{TicketKeys: quic.TicketKeyFile(filepath.Join(dir, "tickets"))},
+		Secret: secret, HandshakeTimeout: handshakeTimeout, MaxIdleTimeout: idleTimeout, Resumption: quic.Resumption{TicketKeys: quic.TicketKeyFile(filepath.Join(dir, "tickets"))},
 		Congestion: f.controller, QLog: f.qlog, Logger: log,
 	})
 	if err != nil {
 		return err
 	}
-	s := &http3.Server{Logger: log, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := &http3.Server{Logger: log, ReadHeaderTimeout: -1, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/panic" {
 			panic("the soak's fault")
 		}
@@ -193,7 +193,7 @@ func (u Usage) least(v Usage) Usage {
 // until waits for a condition. It gives up only when the test hangs.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(3 * time.Minute); !ok(); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(10 * time.Minute); !ok(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
 			b := make([]byte, 1<<20)
 			t.Fatalf("waited for %s in vain: %v\n%s", what, measure(), b[:runtime.Stack(b, true)])
