@@ -205,6 +205,11 @@ func (c *call) closeRequestBody() {
 	c.bodyOpen = false
 	c.mu.Unlock()
 	if open {
+		defer func() { // whoever gets here: a goroutine of ours, or the caller
+			if r := recover(); r != nil {
+				c.cc.q.Panicked(r)
+			}
+		}()
 		c.req.Body.Close()
 	}
 }

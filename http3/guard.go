@@ -39,7 +39,6 @@ func (e *panicError) Unwrap() error {
 // ends the request.
 func (c *call) guard() {
 	if r := recover(); r != nil {
-		defer guard(c.cc.q) // Close of the Body may panic as well
 		c.cc.q.Panicked(r)
 		c.abort(&panicError{r})
 	}
