@@ -96,7 +96,7 @@ func (s *swindler) crowd() error {
 
 // retry gets a Retry packet; ok is false when the server sends none, whatever is done.
 func (s *swindler) retry(conn *net.UDPConn) (r shown, ok bool, err error) {
-	for range 20 {
+	for i := range 20 {
 		a, r, err := s.show(shown{conn, nil, randomID(8)})
 		if a == retried || err != nil {
 			return r, a == retried, err
@@ -104,7 +104,7 @@ func (s *swindler) retry(conn *net.UDPConn) (r shown, ok bool, err error) {
 		if err := s.crowd(); err != nil {
 			return r, false, err
 		}
-		if !ours() {
+		if !ours() && i > 0 {
 			break
 		}
 	}
