@@ -345,6 +345,30 @@ var parities = []parity{
 		_, isFlusher := w.(http.Flusher)
 		n.addf("%v %v %v %v", isPusher, isReaderFrom, isStringWriter, isFlusher)
 	}},
+	{name: "what a ResponseController can do", handler: func(n *notes, w http.ResponseWriter, r *http.Request) {
+		rc := http.NewResponseController(w)
+		later := time.Now().Add(time.Hour)
+		n.addf("%v %v %v", rc.SetReadDeadline(later), rc.SetWriteDeadline(later), rc.EnableFullDuplex())
+		write(w, "before")
+		n.addf("%v", rc.Flush())
+		n.addf("%v %v", rc.SetReadDeadline(time.Time{}), rc.SetWriteDeadline(time.Time{}))
+		write(w, " and after")
+	}},
+	{name: "the context lives as long as the handler", handler: func(n *notes, w http.ResponseWriter, r *http.Request) {
+		ctx := r.Context()
+		_, hasDeadline := ctx.Deadline()
+		n.addf("%v %v %v", ctx.Err(), hasDeadline, ctx.Value(http.LocalAddrContextKey) != nil)
+		write(w, "an answer")
+		n.addf("%v", ctx.Err())
+	}},
+	{name: "several hints before an answer without content", handler: func(n *notes, w http.ResponseWriter, r *http.Request) {
+		for _, link := range []string{"</a>", "</b>"} {
+			w.Header().Set("Link", link)
+			w.WriteHeader(http.StatusEarlyHints)
+		}
+		w.Header().Del("Link")
+		w.WriteHeader(http.StatusNoContent)
+	}},
 	{name: "deadlines in the past", request: func(u string) *http.Request {
 		// Nothing of it comes: net/http's client takes a failure to write for that of the request.
 		body, _ := io.Pipe()
