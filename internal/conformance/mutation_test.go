@@ -10,11 +10,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 var (
-	mutate = flag.Bool("mutate", false, "remove rules from the code, one after another, and run the tests that name them")
-	only   = flag.String("only", "", "of these mutations, those whose rule or file contains this")
+	mutate  = flag.Bool("mutate", false, "remove rules from the code, one after another, and run the tests that name them")
+	untried = flag.Bool("untried", false, "of these mutations, those that were never tried")
+	only    = flag.String("only", "", "of these mutations, those whose rule or file contains this")
 )
 
 // mutation removes one rule from the code.
@@ -54,7 +56,7 @@ func loadMutations() (all []mutation, err error) {
 }
 
 // TestMutationsAreOfRulesThatAreTested holds the list against the others. Whether each mutation still applies, and what becomes of
-// it, is for `make mutations`, which takes a quarter of an hour.
+// it, is for `make mutations`, which takes half an hour.
 func TestMutationsAreOfRulesThatAreTested(t *testing.T) {
 	e := load(t)
 	all, err := loadMutations()
@@ -83,35 +85,41 @@ func TestMutations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var report strings.Builder
-	for _, m := range all {
-		if !strings.Contains(m.rule, *only) && !strings.Contains(m.file, *only) {
+	tried := loadTrials(e.root)
+	for i := range all {
+		m := &all[i]
+		if !strings.Contains(m.rule, *only) && !strings.Contains(m.file, *only) || *untried && tried[m.key()].verdict != "" {
 			continue
 		}
 		verdict := m.try(t, e)
 		fmt.Printf("%-18s %-44s %s\n", m.rule, m.file, verdict)
-		fmt.Fprintf(&report, "| %s | `%s` | %s |\n", m.rule, m.file, verdict)
 		if !strings.HasPrefix(verdict, "found") {
 			t.Errorf("%s in %s: %s\n-%s\n+%s", m.rule, m.file, verdict, m.old, m.new)
 		}
+		verdict, _, _ = strings.Cut(verdict, "\n")
+		tried[m.key()] = trial{verdict, time.Now().UTC().Format(time.DateOnly)}
+		save(t, filepath.Join(e.root, "docs", "conformance", "mutations.md"), renderTrials(all, tried))
 	}
-	if *only == "" {
-		save(t, filepath.Join(e.root, "docs", "conformance", "mutations.md"), mutationHead+report.String())
-	}
+	e.writeTable(t)
 }
 
 const mutationHead = `# Mutations
 
 Each of these changes, one at a time, removes a rule from the code, and the tests that name the rule are run: they have to fail.
-` + "`make mutations`" + ` does it and writes this. The changes are in internal/conformance/testdata/mutations.txt.
+` + "`make mutations`" + ` does it and writes this; ` + "`make mutations ARGS=-untried`" + ` does those that are not in this list yet. The changes are in
+internal/conformance/testdata/mutations.txt: the third column is the CRC of one.
 
-The first time six survived. Three changed nothing, because the code has the rule in two places (one each of 9000:4.5/3, 9000:13.3/2 and
+`
+
+const mutationHistory = `The first time six of 106 survived. Three changed nothing, because the code has the rule in two places (one each of 9000:4.5/3, 9000:13.3/2 and
 9368:4/12; they are other changes now, or gone). Three tests were too weak and are mended: the one of the amplification limit ended before the
 limit was reached (9000:8.1/1), nothing told the story in which only the missing acknowledgment forbids a key update (9001:6.1/2), and
 no packet of padding alone was ever lost (9002:7.6.2/1).
 
-| rule | file | |
-|---|---|---|
+Of 75 that came later six survived. Nothing told that a first close keeps to the limit of an address that is not proved (9000:10.2.1/3), nothing held the least
+round trip to the least (9002:5.2/2), and what begins the questions about a narrow path had no test of its own (9000:14.2/4): they have one
+now. Three changed nothing (9000:17.2.5.2/4 and 9000:19.7/4, which the code had in two places, and 9369:4.1/3).
+
 `
 
 // try makes the change, in a copy that lies over the file, and says what the tests that name the rule make of it.

@@ -124,6 +124,21 @@ func TestAServerDoesNotStayOnAPathThatIsTooNarrow(t *testing.T) {
 	}
 }
 
+func TestAServerAsksWhenNoWholeChallengeIsAnswered(t *testing.T) {
+	// Rules: 9000:14.2/4
+	x := newExchange(t, true).handshake()
+	x.path.Remote = otherPort
+	x.receive(wire.AppSpace, ping)
+	x.receive(wire.AppSpace, response(x.challenge("a small one")))
+	if !x.conn.path.validated || !x.conn.path.check.active() || x.conn.path.narrow.asking {
+		t.Fatal("the small challenge is not answered, or no whole one is sent")
+	}
+	x.advance(4 * time.Second)
+	if x.conn.path.check.active() || !x.conn.path.narrow.asking {
+		t.Error("nothing is asked")
+	}
+}
+
 func TestWhatSpeaksForANarrowPath(t *testing.T) {
 	const W, s = minDatagramSize, 60
 	for _, c := range []struct {

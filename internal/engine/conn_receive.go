@@ -372,7 +372,7 @@ func (c *Conn) receiveRetry(now instant.Time, h wire.LongHeader, b []byte) {
 	//
 	// Section 17.2.5.1: "A client MUST discard a Retry packet that contains a Source Connection ID field that is identical
 	// to the Destination Connection ID field of its Initial packet."
-	if c.server || c.stats.PacketsReceived > 0 || c.ids.wasRetry || len(h.Token) == 0 || c.ids.isOriginal(h.SrcID) {
+	if c.server || c.stats.PacketsReceived > 0 || c.ids.wasRetry || c.ids.isOriginal(h.SrcID) {
 		c.drop(now, "retry", "unexpected_packet", len(b))
 		return
 	}

@@ -106,3 +106,23 @@ func TestAStatelessResetMayLookLikeAnything(t *testing.T) {
 		}
 	}
 }
+
+func TestAFirstCloseKeepsToTheLimitToo(t *testing.T) {
+	// Rules: 9000:8.1/1, 9000:10.2.1/3
+	// A server that may send its client sixty bytes more, as its address is not proved.
+	x := newExchange(t, true)
+	x.drain()
+	x.sayInitial()
+	p := &x.conn.path
+	if p.sent = 3*p.received - 60; p.validated {
+		t.Fatal("the address is validated")
+	}
+	x.sizes = nil
+	x.conn.Close(x.now, 7, "a reason that is longer than what may be said of it")
+	x.drain()
+	for _, n := range x.sizes {
+		if n > 60 {
+			t.Errorf("%d bytes were sent", n)
+		}
+	}
+}

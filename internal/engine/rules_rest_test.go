@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/godwit-net/godwit/internal/instant"
 	"github.com/godwit-net/godwit/internal/seal"
 	"github.com/godwit-net/godwit/internal/wire"
 )
@@ -131,6 +132,22 @@ func TestThePreferredAddressIsOfOneConnection(t *testing.T) {
 	p.handshake()
 	for range 20 {
 		p.step()
+	}
+}
+
+func TestATokenIsOfOneVersion(t *testing.T) {
+	// Rules: 9369:5/2
+	// RFC 9369, section 5: "Servers MUST validate the originating version of any session ticket or token and not accept one issued from
+	// a different version."
+	from := Path{Local: serverAddr, Remote: clientAddr}
+	const now = instant.Time(5e9)
+	for _, version := range []uint32{v1, v2} {
+		a := &Acceptor{Server: true, Tokens: testTokens}
+		token := string(a.Tokens.key(v1).NewToken(a.Tokens.time(now), clientAddr.Addr(), 1))
+		v := a.Receive(now, Datagram{Payload: firstInitialOf(version, "original", token, true), Path: from}, make([]byte, 1200), 3)
+		if v.Kind != Accept || v.Incoming.Validated != (version == v1) {
+			t.Errorf("a token of version 1 in a packet of version %#x: %+v", version, v)
+		}
 	}
 }
 
