@@ -9,7 +9,7 @@ import (
 )
 
 func allAttacks() []attack {
-	return slices.Concat(attacks, resetAttacks, tokenAttacks, stateAttacks, floodAttacks)
+	return slices.Concat(attacks, resetAttacks, tokenAttacks, stateAttacks, floodAttacks, spoofAttacks, slowAttacks)
 }
 
 // The table in docs/security.md has a fresh server for each of them, and a test run of its own.
@@ -136,6 +136,10 @@ func (v victim) recovers(t *testing.T, r *result) {
 	t.Helper()
 	for end := time.Now().Add(patience); ; time.Sleep(time.Second) {
 		c := v.counters(t)
+		if n := c["connections.panicked"] + c["requests.panicked"]; n > 0 {
+			t.Errorf("%d panics", n)
+			return
+		}
 		r.After, r.Goroutines[1], r.Descriptors[1] = v.resident(t), c["process.goroutines"], v.descriptors()
 		r.Unclaimed = unclaimed(c)
 		if c["connections.open"] == 0 && r.Goroutines[1] <= r.Goroutines[0] && r.Descriptors[1] <= r.Descriptors[0] && r.After <= r.Before+kept {
