@@ -125,8 +125,8 @@ func (c *serverConn) done(x *exchange) {
 // mu is held.
 func (c *serverConn) watchIdle() {
 	d := c.srv.IdleTimeout
-	if d <= 0 || len(c.running) > 0 || c.draining {
-		return
+	if d <= 0 || len(c.running) > 0 || c.draining || c.q.Err() != nil {
+		return // of a connection that has ended nothing is left to wait for, and a timer would hold its memory
 	}
 	if c.idle == nil {
 		c.idle = time.AfterFunc(d, c.drainIdle)

@@ -112,7 +112,7 @@ func garbage(addr netip.AddrPort) (report, error) {
 func tampered(addr netip.AddrPort) (report, error) {
 	var sum report
 	dice, packets, conns := rand.New(rand.NewPCG(61, 61)), 0, 0
-	total := times(600, 50_000)
+	total := times(300, 50_000)
 	for packets < total {
 		c, err := connect(addr, netip.Addr{}, func(p *wire.TransportParams) { p.MaxIdleTimeout = 5 * time.Second })
 		if err != nil {
