@@ -152,8 +152,10 @@ func (c *conn) receiveDatagram(p []byte) error {
 		// known semantics for HTTP Datagrams, the receiver MUST terminate the request; if
 		// HTTP/3 is in use, the request stream MUST be aborted with H3_DATAGRAM_ERROR" (section 2).
 		if s := c.q.Stream(id); s != nil {
-			s.StopReading(uint64(h3.H3DatagramError))
+			// In this order: a client that is asked to stop may reset its part at once, which ends the request's context, and a
+			// handler that returns then would end the response as if it were whole.
 			s.Reset(uint64(h3.H3DatagramError))
+			s.StopReading(uint64(h3.H3DatagramError))
 		}
 	}
 	return nil
