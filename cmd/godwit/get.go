@@ -87,8 +87,8 @@ func parseGet(p process, args []string) (*getOptions, error) {
 	f.BoolVar(&o.fail, "fail", false, "exit with 1, and write no content, when the status is 400 or above")
 	f.BoolVar(&o.resume, "resume", false, "open a connection for a TLS ticket first, and fetch over a second one that resumes it")
 	f.Func("quic-version", "speak this `VERSION` of QUIC only, 1 or 2; otherwise 1, or 2 if the server wants it", o.setVersion)
-	f.BoolVar(&o.http3Only, "http3-only", false, "use HTTP/3, without asking over TCP whether it is there; so does --resume")
-	try := f.Bool("http3", false, "try HTTP/3, and TCP 300 ms later")
+	f.BoolVar(&o.http3Only, "http3-only", false, "use HTTP/3 and nothing else; so does --resume")
+	try := f.Bool("http3", false, "try HTTP/3, and TCP 300 ms later; the default")
 	never := f.Bool("no-http3", false, "use TCP")
 	f.StringVar(&o.altSvc, "alt-svc", altSvcFile(), "keep in `FILE` which sites have HTTP/3; '' keeps nothing, and -k never does")
 	f.BoolVar(&o.json, "json", false, "report as one JSON object: on stdout with -o, on stderr without")
@@ -140,10 +140,8 @@ func (o *getOptions) checkPreference(try, never bool) error {
 		return errors.New("--resume is about HTTP/3 alone")
 	}
 	o.http3Only = o.http3Only || o.resume
-	switch {
-	case try:
-		o.preference = altsvc.Always
-	case never:
+	o.preference = altsvc.Always
+	if never {
 		o.preference = altsvc.Never
 	}
 	return nil

@@ -33,7 +33,7 @@ func trusting(t *testing.T, url string) (file string) {
 func TestGetLearnsWhoHasHTTP3(t *testing.T) {
 	url, _ := serving(t)
 	cert, file := trusting(t, url), filepath.Join(t.TempDir(), "alt-svc.json")
-	got := godwit("get", "-v", "--cacert", cert, "--alt-svc", file, url+"/proto")
+	got := godwit("get", "-v", "--no-http3", "--cacert", cert, "--alt-svc", file, url+"/proto")
 	if got.code != 0 || got.out != "HTTP/2.0\n" {
 		t.Fatalf("%+v", got)
 	}
@@ -53,7 +53,7 @@ func TestGetLearnsWhoHasHTTP3(t *testing.T) {
 	}
 	// With -k nothing is kept.
 	none := filepath.Join(t.TempDir(), "none")
-	if got := godwit("get", "-k", "--alt-svc", none, url+"/proto"); got.out != "HTTP/2.0\n" {
+	if got := godwit("get", "-k", "--no-http3", "--alt-svc", none, url+"/proto"); got.out != "HTTP/2.0\n" {
 		t.Errorf("%+v", got)
 	}
 	if _, err := os.Stat(none); err == nil {
@@ -88,6 +88,7 @@ func TestGetObeysItsFlags(t *testing.T) {
 	for _, c := range []struct{ flag, url, want string }{
 		{"--no-http3", url, "HTTP/2.0\n"},
 		{"--http3", udp, "HTTP/3.0\n"},
+		{"--json=false", udp, "HTTP/3.0\n"}, // nothing said
 		{"--http3-only", url, "HTTP/3.0\n"},
 		{"--no-http3", udp, ""},
 	} {
