@@ -32,7 +32,8 @@ type fetch struct {
 	proto  string // "HTTP/3"
 	stood  stood
 
-	began time.Time
+	began       time.Time
+	showRequest func() // once it is sent
 }
 
 // newFetch opens the files of the log options.
@@ -173,6 +174,7 @@ func (f *fetch) connect(ctx context.Context) error {
 
 // receive writes the response where it belongs, and then the report.
 func (f *fetch) receive(res *http.Response) (err error) {
+	f.showRequest()
 	f.report.Status = res.StatusCode
 	f.proto = protocolName(res)
 	f.verbosef("< %s %s", f.proto, strings.TrimSpace(res.Status))

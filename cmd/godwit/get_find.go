@@ -111,61 +111,90 @@ func (f *fetch) gotInterim(status int, h http.Header) error {
 	return nil
 }
 
-// trace shows the request as it is sent, and notes when the answer begins.
+// trace shows the request as it is sent, and notes when the answer begins. net/http calls it from goroutines of its own, and for
+// HTTP/2 may say that the header was written when the response is already there.
 func (f *fetch) trace() *httptrace.ClientTrace {
-	pseudo, fields := map[string]string{}, []string(nil)
-	var mu sync.Mutex // TCP is dialled beside QUIC
+	var mu sync.Mutex
+	var sent sentRequest
 	var dialled time.Time
 	var took time.Duration
+	locked := func(do func()) {
+		mu.Lock()
+		defer mu.Unlock()
+		do()
+	}
+	f.showRequest = func() { locked(func() { sent.show(f) }) }
 	return &httptrace.ClientTrace{
 		ConnectStart: func(string, string) {
-			mu.Lock()
-			defer mu.Unlock()
-			if dialled.IsZero() {
-				dialled = time.Now()
-			}
+			locked(func() {
+				if dialled.IsZero() {
+					dialled = time.Now()
+				}
+			})
 		},
 		GotConn: func(info httptrace.GotConnInfo) {
-			pseudo, fields = map[string]string{":method": f.request.Method, ":path": f.url.RequestURI(), ":authority": f.url.Host}, nil
-			f.gotConn(info)
-			mu.Lock()
-			defer mu.Unlock()
-			if f.conn == nil {
-				f.report.Handshake = ms(took)
-			}
+			locked(func() {
+				if f.gotConn(info); f.conn == nil {
+					f.report.Handshake = ms(took)
+				}
+				sent = sentRequest{proto: f.proto, method: f.request.Method, path: f.url.RequestURI(), authority: f.url.Host}
+			})
 		},
 		TLSHandshakeDone: func(tls.ConnectionState, error) {
-			mu.Lock()
-			defer mu.Unlock()
-			if !dialled.IsZero() {
-				took = time.Since(dialled)
-			}
+			locked(func() {
+				if !dialled.IsZero() {
+					took = time.Since(dialled)
+				}
+			})
 		},
-		Got1xxResponse: func(status int, h textproto.MIMEHeader) error {
-			mu.Lock()
-			defer mu.Unlock()
-			return f.gotInterim(status, http.Header(h))
+		Got1xxResponse: func(status int, h textproto.MIMEHeader) (err error) {
+			locked(func() {
+				sent.show(f)
+				err = f.gotInterim(status, http.Header(h))
+			})
+			return err
 		},
-		WroteHeaderField: func(name string, values []string) {
-			if name = strings.ToLower(name); name == "host" {
-				name = ":authority"
-			}
-			if strings.HasPrefix(name, ":") {
-				pseudo[name] = values[0]
-				return
-			}
-			for _, v := range values {
-				fields = append(fields, name+": "+v)
-			}
-		},
-		WroteHeaders: func() {
-			f.verbosef("> %s %s %s", pseudo[":method"], pseudo[":path"], f.proto)
-			f.verbosef("> host: %s", pseudo[":authority"])
-			for _, field := range fields {
-				f.verbosef("> %s", field)
-			}
-			f.verbosef(">")
-		},
-		GotFirstResponseByte: func() { f.report.FirstByte = ms(time.Since(f.began)) },
+		WroteHeaderField:     func(name string, values []string) { locked(func() { sent.add(name, values) }) },
+		WroteHeaders:         f.showRequest,
+		GotFirstResponseByte: func() { locked(func() { f.report.FirstByte = ms(time.Since(f.began)) }) },
 	}
+}
+
+// sentRequest is the request as it goes out on one connection.
+type sentRequest struct {
+	proto, method, path, authority string
+	fields                         []string
+	shown                          bool
+}
+
+func (r *sentRequest) add(name string, values []string) {
+	switch name = strings.ToLower(name); name {
+	case ":method":
+		r.method = values[0]
+	case ":path":
+		r.path = values[0]
+	case ":authority", "host":
+		r.authority = values[0]
+	default:
+		if strings.HasPrefix(name, ":") {
+			return
+		}
+		for _, v := range values {
+			r.fields = append(r.fields, name+": "+v)
+		}
+	}
+}
+
+// show shows it once.
+func (r *sentRequest) show(f *fetch) {
+	if r.shown {
+		return
+	}
+	r.shown = true
+	f.verbosef("> %s %s %s", r.method, r.path, r.proto)
+	f.verbosef("> host: %s", r.authority)
+	for _, field := range r.fields {
+		f.verbosef("> %s", field)
+	}
+	f.verbosef(">")
 }
