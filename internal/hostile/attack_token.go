@@ -112,19 +112,26 @@ func (s *swindler) retry(conn *net.UDPConn) (r shown, ok bool, err error) {
 }
 
 // expect shows a token that must not be taken for proof of an address. When the crowd has meanwhile timed out nobody is asked for
-// one: what is accepted is shown again, each time before a crowd that has just come.
+// one: what is accepted is shown again, each time before a crowd that has just come. Only a refusal ends that well: behind a crowd
+// a handshake waits, and a Retry packet does not.
 func (s *swindler) expect(what string, f shown) error {
 	s.tried++
-	for range 4 {
+	taken := false
+	for range 6 {
 		a, _, err := s.show(f)
-		if err != nil || a != accepted {
+		if err != nil || a == retried || a == refused {
 			return err
 		}
-		if err := s.crowd(); err != nil {
-			return err
+		if a == accepted {
+			taken = true
+			if err := s.crowd(); err != nil {
+				return err
+			}
 		}
 	}
-	s.wrong = append(s.wrong, what)
+	if taken {
+		s.wrong = append(s.wrong, what)
+	}
 	return nil
 }
 
