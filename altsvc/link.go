@@ -211,7 +211,7 @@ func (t *Transport) failed(l *link, since time.Time, err error) {
 }
 
 // connect opens a QUIC connection to the alternative of l. What it presents must
-// be good for the origin: "when TLS is used to authenticate, the alternative
+// be good for the origin: "when TLS [...] is used to authenticate, the alternative
 // service will need to present a certificate for the origin's host name, not
 // that of the alternative" (RFC 7838, section 2).
 func (t *Transport) connect(ctx context.Context, l *link) (*quic.Conn, error) {
