@@ -27,7 +27,7 @@ func serveWebSocket(w http.ResponseWriter, r *http.Request) {
 	}
 	buf := make([]byte, demoMaxMessage)
 	for {
-		tunnel.SetReadDeadline(time.Now().Add(idleTimeout))
+		tunnel.SetDeadline(time.Now().Add(idleTimeout)) // for who says nothing, and for who reads nothing
 		first, message, err := readFrame(tunnel, buf)
 		if err == nil {
 			switch first & 0xf {

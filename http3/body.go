@@ -79,7 +79,7 @@ func (b *body) guard(err *error) {
 		*err = b.err
 		q := b.owner.on()
 		q.Panicked(r)
-		breakOff(q)
+		q.CloseWithError(uint64(h3.H3InternalError), "a bug in this endpoint; its log has the stack")
 	}
 }
 

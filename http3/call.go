@@ -25,6 +25,7 @@ type call struct {
 	gzip     bool                   // we asked for it, the caller did not
 	reused   bool
 	tunnel   bool // the stream stays open when the request was sent
+	flow     bool // HTTP datagrams may have a meaning for it
 
 	w    messageWriter // of the request; its goroutine's once that runs
 	body body          // of the response
@@ -49,7 +50,7 @@ func (cc *ClientConn) roundTrip(req *http.Request) (*http.Response, error) {
 // call sends a request and reads the beginning of its response. The request of a tunnel has no
 // end yet.
 func (cc *ClientConn) call(req *http.Request, tunnel bool) (*call, *http.Response, error) {
-	c := &call{cc: cc, tunnel: tunnel, req: req, ctx: req.Context(), trace: httptrace.ContextClientTrace(req.Context())}
+	c := &call{cc: cc, tunnel: tunnel, flow: hasDatagrams(connectProtocol(req)), req: req, ctx: req.Context(), trace: httptrace.ContextClientTrace(req.Context())}
 	if c.trace == nil {
 		c.trace = &noTrace
 	}

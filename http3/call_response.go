@@ -119,7 +119,7 @@ func (c *call) response(fields *h3.ResponseFields, header http.Header) *http.Res
 		// of the stream is taken when it comes.
 		res.Body = http.NoBody
 		c.s.AfterReadable(func() {
-			defer guard(c.cc.q)
+			defer c.cc.q.Contain(uint64(h3.H3InternalError))
 			c.body.Read(make([]byte, 1))
 		})
 		return res

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -40,7 +41,7 @@ var errNotCapsules = &h3.Error{Code: h3.H3MessageError, Stream: true,
 // silently drop that Capsule and skip over it to parse the next Capsule" (RFC 9297, section 3.2).
 //
 // It fails, and aborts the tunnel, when the peer's header has fields that the protocol forbids:
-// Content-Length, Content-Type, Transfer-Encoding.
+// Content-Length, Content-Type, Transfer-Encoding; and where the response's status is 204, 205 or 206, which at a server is its own fault.
 func (t *Tunnel) Capsules(handle func(typ uint64, value io.Reader) error) (*Capsules, error) {
 	for _, key := range []string{"Content-Length", "Content-Type", "Transfer-Encoding"} {
 		if _, ok := t.header[key]; ok {
@@ -48,6 +49,15 @@ func (t *Tunnel) Capsules(handle func(typ uint64, value io.Reader) error) (*Caps
 			// message as malformed" (RFC 9297, section 3.2).
 			return nil, t.malformed(errNotCapsules)
 		}
+	}
+	switch t.status {
+	case http.StatusNoContent, http.StatusResetContent, http.StatusPartialContent:
+		// "HTTP status codes 204 (No Content), 205 (Reset Content), and 206 (Partial Content) MUST NOT be sent on responses
+		// that use the Capsule Protocol" (RFC 9297, section 3.2).
+		if t.conn.server {
+			return nil, fmt.Errorf("http3: capsules cannot follow status %d", t.status)
+		}
+		return nil, t.malformed(errNotCapsules)
 	}
 	if t.datagrams == nil {
 		t.datagrams = &datagramQueue{} // for capsules alone
@@ -145,7 +155,7 @@ func (c *Capsules) run() {
 // connection goes on.
 func (c *Capsules) guard() {
 	if r := recover(); r != nil {
-		defer guard(c.t.conn.q)
+		defer c.t.conn.q.Contain(uint64(h3.H3InternalError))
 		c.t.conn.q.Panicked(r)
 		c.t.abort(h3.H3InternalError)
 		c.queue.end(&panicError{r})

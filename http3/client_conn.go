@@ -44,7 +44,7 @@ func (t *Transport) NewClientConn(c *quic.Conn) *ClientConn {
 	}
 	if !c.TLS().HandshakeComplete {
 		go func() {
-			defer guard(c)
+			defer c.Contain(uint64(h3.H3InternalError))
 			cc.awaitHandshake()
 		}()
 	}
@@ -54,7 +54,7 @@ func (t *Transport) NewClientConn(c *quic.Conn) *ClientConn {
 	// Requests need not wait for it, and a server that allows no unidirectional
 	// stream must not hold the caller.
 	go func() {
-		defer guard(c)
+		defer c.Contain(uint64(h3.H3InternalError))
 		cc.start()
 	}()
 	return cc
@@ -136,7 +136,7 @@ func (cc *ClientConn) refusal() error {
 
 // handleStream takes a stream that the server opened.
 func (cc *ClientConn) handleStream(s *quic.Stream) {
-	defer guard(cc.q)
+	defer cc.q.Contain(uint64(h3.H3InternalError))
 	if s.IsUni() {
 		cc.watch(s)
 		return

@@ -83,7 +83,8 @@ func (cc *ClientConn) openTunnel(req *http.Request) (*Tunnel, *http.Response, er
 	}
 	c.keep()
 	tunnel := newTunnel(&cc.conn, c.s, connectProtocol(req))
-	tunnel.header, tunnel.body = res.Header, &c.body
+	tunnel.status, tunnel.header, tunnel.body = res.StatusCode, res.Header, &c.body
+	res.Body = http.NoBody // the content is the tunnel's
 	tunnel.sent, tunnel.received = c.requestOver, c.responseOver
 	return tunnel, res, nil
 }

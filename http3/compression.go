@@ -80,7 +80,7 @@ func (i *instructionStream) flushSoon() {
 }
 
 func (i *instructionStream) expire() {
-	defer guard(i.c.q)
+	defer i.c.q.Contain(uint64(h3.H3InternalError))
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.armed = false
@@ -91,7 +91,7 @@ func (i *instructionStream) expire() {
 // no unidirectional stream is told nothing: what depends on it ends at its
 // limits.
 func (i *instructionStream) open() {
-	defer guard(i.c.q)
+	defer i.c.q.Contain(uint64(h3.H3InternalError))
 	ctx, cancel := context.WithTimeout(i.c.q.Context(), openTimeout)
 	defer cancel()
 	s, err := i.c.q.OpenUniStream(ctx)
@@ -100,7 +100,7 @@ func (i *instructionStream) open() {
 	}
 	c, typ := i.c, i.typ
 	context.AfterFunc(s.Context(), func() {
-		defer guard(c.q)
+		defer c.q.Contain(uint64(h3.H3InternalError))
 		if c.q.Err() == nil { // the peer stopped it
 			c.fail(violation(typ.Closed()))
 		}

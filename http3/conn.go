@@ -79,7 +79,7 @@ func (c *conn) start() error {
 	// frame" (RFC 9114, section 7.2.4.1): a reserved one.
 	settings.Other = []h3.Setting{{ID: h3.SettingID(h3.Grease(rand.Uint64())), Value: rand.Uint64N(1 << 30)}}
 	context.AfterFunc(s.Context(), func() {
-		defer guard(c.q)
+		defer c.q.Contain(uint64(h3.H3InternalError))
 		if c.q.Err() == nil { // the peer stopped it
 			c.fail(violation(h3.StreamControl.Closed()))
 		}

@@ -32,7 +32,7 @@ func (c *conn) watch(s *quic.Stream) {
 
 // step reads what there is and arranges to be called again.
 func (u *uniStream) step() {
-	defer guard(u.c.q)
+	defer u.c.q.Contain(uint64(h3.H3InternalError))
 	b := getBuffer(&readBuffers)
 	defer freeBuffer(&readBuffers, &b)
 	n, err := u.s.Read(b.b[:cap(b.b)])

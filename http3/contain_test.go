@@ -46,6 +46,13 @@ func newHalves() *halves {
 }
 
 func (h *halves) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodConnect {
+		if tunnel, err := http3.TakeTunnel(w); err == nil {
+			go io.Copy(io.Discard, tunnel) // as proxies do it: nobody recovers there
+			<-r.Context().Done()
+		}
+		return
+	}
 	switch r.URL.Path {
 	case "/panic":
 		panic("the handler has burnt down")
@@ -123,6 +130,9 @@ func TestAPanicOutsideOfHandlersEndsOneConnection(t *testing.T) {
 		{"the header of a request", func(t *testing.T, c *quic.Conn) { openRequest(t, c, frame(h3.FrameData, 1)) }},
 		{"the content of a request", func(t *testing.T, c *quic.Conn) {
 			openRequest(t, c, join(headers(":method", "POST", ":scheme", "https", ":authority", "localhost", ":path", "/echo"), frame(h3.FrameSettings)))
+		}},
+		{"the content of a tunnel", func(t *testing.T, c *quic.Conn) {
+			openRequest(t, c, join(headers(":method", "CONNECT", ":authority", "localhost:80"), frame(h3.FrameSettings)))
 		}},
 		{"what became of our control stream", func(t *testing.T, c *quic.Conn) {
 			s, err := c.AcceptStream(t.Context())
@@ -214,6 +224,29 @@ func TestAConnContextThatPanicsEndsItsConnection(t *testing.T) {
 	}
 }
 
+// A server that is open still does not say that it is closed.
+func TestServeConnSaysThatAConnectionBroke(t *testing.T) {
+	quiet := &quic.Config{Logger: slog.New(slog.DiscardHandler)}
+	e, err := quic.Listen("127.0.0.1:0", serverTLS(), quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	go func() {
+		if c, err := quic.Dial(t.Context(), e.Addr().String(), clientTLS(), quiet); err == nil {
+			<-c.Context().Done()
+		}
+	}()
+	q, err := e.Accept(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &http3.Server{ConnContext: func(context.Context, *quic.Conn) context.Context { panic("ConnContext has burnt down") }}
+	if err, ok := errors.AsType[*http3.Error](s.ServeConn(q)); !ok || err.Code != http3.InternalError || err.Remote {
+		t.Errorf("%v", err)
+	}
+}
+
 // burning is a request's content that panics.
 type burning struct{ read, closed bool }
 
@@ -291,12 +324,24 @@ func TestWhatARequestBringsAlongMayPanic(t *testing.T) {
 // TestADialMayPanic has a Transport's Dial, or a trace of it, panic: who waits gets an error, and the next one a connection.
 func TestADialMayPanic(t *testing.T) {
 	h := start(t, newHalves())
+	var lit atomic.Bool
 	for name, arm := range map[string]func(*http3.Transport) *httptrace.ClientTrace{
 		"Dial": func(tr *http3.Transport) *httptrace.ClientTrace {
 			dialled := false
 			tr.Dial = func(ctx context.Context, addr string, tlsConf *tls.Config, c *quic.Config) (*quic.Conn, error) {
 				if !dialled {
 					dialled = true
+					panic("the dial has burnt down")
+				}
+				return quic.Dial(ctx, addr, tlsConf, c)
+			}
+			return nil
+		},
+		"Dial, and the log of it": func(tr *http3.Transport) *httptrace.ClientTrace {
+			tr.Logger = slog.New(burningLog{&lit})
+			lit.Store(true)
+			tr.Dial = func(ctx context.Context, addr string, tlsConf *tls.Config, c *quic.Config) (*quic.Conn, error) {
+				if lit.Load() {
 					panic("the dial has burnt down")
 				}
 				return quic.Dial(ctx, addr, tlsConf, c)
@@ -318,7 +363,9 @@ func TestADialMayPanic(t *testing.T) {
 			if _, err := tr.RoundTrip(req); err == nil || !strings.Contains(err.Error(), "burnt down") {
 				t.Errorf("error %v", err)
 			}
-			oneStack(t, &log, "contain_test.go")
+			if tr.Logger.Handler() != (burningLog{&lit}) {
+				oneStack(t, &log, "contain_test.go")
+			}
 			echoes(t, &http.Client{Transport: tr}, h.URL)
 		})
 	}

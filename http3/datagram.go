@@ -78,7 +78,7 @@ func (cc *ClientConn) judgeCallDatagram(id int64) datagramFate {
 	defer cc.mu.Unlock()
 	for c := range cc.calls {
 		if c.s.ID() == id {
-			if hasDatagrams(connectProtocol(c.req)) {
+			if c.flow {
 				return keepDatagram
 			}
 			return refuseDatagram
@@ -103,11 +103,12 @@ var doneContext = func() context.Context {
 
 // receiveDatagrams takes the datagrams that are there and arranges to be called again.
 func (c *conn) receiveDatagrams() {
-	defer guard(c.q)
+	defer c.q.Contain(uint64(h3.H3InternalError))
 	var list [16][]byte
 	for {
 		n, err := c.q.ReceiveDatagrams(doneContext, list[:])
-		for _, p := range list[:n] {
+		for i, p := range list[:n] {
+			list[i] = nil // it goes to a queue
 			if err := c.receiveDatagram(p); err != nil {
 				c.fail(violation(err))
 				return
@@ -123,7 +124,7 @@ func (c *conn) receiveDatagrams() {
 	c.q.AfterDatagram(c.receiveDatagrams)
 }
 
-// receiveDatagram leads one datagram to its tunnel. p is valid for the call.
+// receiveDatagram leads one datagram, whose bytes are its own from now on, to its tunnel.
 func (c *conn) receiveDatagram(p []byte) error {
 	id, payload, err := h3.ConsumeDatagram(p)
 	if err != nil {
@@ -135,7 +136,7 @@ func (c *conn) receiveDatagram(p []byte) error {
 	flow := r.flows[id]
 	r.mu.Unlock()
 	if flow != nil {
-		flow.push(payload)
+		flow.put(payload)
 		return nil
 	}
 	if c.server && id/4 >= c.q.PeerStreams() {
@@ -166,7 +167,7 @@ func (r *datagramRouter) keep(id int64, payload []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if flow := r.flows[id]; flow != nil { // just now
-		flow.push(payload)
+		flow.put(payload)
 		return
 	}
 	if r.early == nil {
@@ -174,11 +175,7 @@ func (r *datagramRouter) keep(id int64, payload []byte) {
 	}
 	e := &r.early[r.next]
 	r.next = (r.next + 1) % len(r.early)
-	e.stream = id
-	e.payload = append(e.payload[:0], payload...)
-	if e.payload == nil {
-		e.payload = []byte{}
-	}
+	e.stream, e.payload = id, payload
 }
 
 // open gives a tunnel its queue, with what came for it before.
@@ -193,7 +190,7 @@ func (r *datagramRouter) open(id int64) *datagramQueue {
 	for i := range r.early {
 		e := &r.early[(r.next+i)%len(r.early)]
 		if e.payload != nil && e.stream == id {
-			q.push(e.payload)
+			q.put(e.payload)
 			e.payload = nil
 		}
 	}
@@ -218,9 +215,7 @@ type datagramQueue struct {
 	news    chan struct{} // closed when there is some; nil: nobody waits
 }
 
-func (q *datagramQueue) push(p []byte) { q.put(append([]byte{}, p...)) }
-
-// put is push for bytes that belong to the queue from now on.
+// put takes a datagram, whose bytes belong to the queue from now on.
 func (q *datagramQueue) put(p []byte) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -58,7 +59,7 @@ func openCapsules(t testing.TB, h *host, handle func(uint64, io.Reader) error) *
 // wantEcho sends a datagram, again and again since it may be lost, until it comes back.
 func wantEcho(t testing.TB, c *http3.Capsules, p []byte) {
 	t.Helper()
-	for t.Context().Err() == nil {
+	for end := time.Now().Add(patience); time.Now().Before(end); {
 		if err := c.Send(p); err != nil {
 			t.Fatal(err)
 		}
@@ -75,6 +76,7 @@ func wantEcho(t testing.TB, c *http3.Capsules, p []byte) {
 			t.Fatal(err)
 		}
 	}
+	t.Fatalf("no echo of %d bytes", len(p))
 }
 
 func TestHTTPDatagrams(t *testing.T) {
@@ -96,9 +98,7 @@ func TestHTTPDatagrams(t *testing.T) {
 			if test.inPackets {
 				sizes = []int{0, 1, 100, 1100}
 				// The server may learn of our SETTINGS only now: until then it answers in capsules.
-				for c.MaxSize() > 10_000 {
-					time.Sleep(time.Millisecond)
-				}
+				waitFor(t, "the server's SETTINGS", func() bool { return c.MaxSize() < 10_000 })
 				if err := c.Send(make([]byte, 10_000)); !errors.Is(err, quic.ErrDatagramTooLarge) {
 					t.Errorf("10000 bytes: %v", err)
 				}
@@ -396,6 +396,31 @@ func TestCapsules(t *testing.T) {
 				resetWith(t, s, test.code)
 			}
 		})
+	}
+}
+
+// "HTTP status codes 204 (No Content), 205 (Reset Content), and 206 (Partial Content) MUST NOT be sent on responses that use the
+// Capsule Protocol" (RFC 9297, section 3.2).
+func TestCapsulesNeedAStatusWithContent(t *testing.T) {
+	for _, status := range []int{204, 205, 206} {
+		server := make(chan error, 1)
+		h := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(status)
+			tunnel, err := http3.TakeTunnel(w)
+			if err == nil {
+				_, err = tunnel.Capsules(nil)
+			}
+			server <- err
+			<-r.Context().Done()
+		}), speaksDatagrams)
+		tunnel := openTunnel(t, h, "connect-udp")
+		_, err := tunnel.Capsules(nil)
+		if e, ok := errors.AsType[*http3.Error](err); !ok || e.Code != h3.H3MessageError || e.Remote {
+			t.Errorf("%d: the client says %v", status, err)
+		}
+		if err := <-server; err == nil || !strings.Contains(err.Error(), "status") {
+			t.Errorf("%d: the server says %v", status, err)
+		}
 	}
 }
 

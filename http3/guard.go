@@ -4,25 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-
-	"github.com/godwit-net/godwit/internal/h3"
-	"github.com/godwit-net/godwit/quic"
 )
-
-// guard is deferred by whatever runs for a connection in a goroutine of its
-// own, handlers excepted (see exchange.handle). A panic there is a bug of ours,
-// or comes from a Logger or a ConnContext; it ends this connection. q counts it,
-// and logs the stack.
-func guard(q *quic.Conn) {
-	if r := recover(); r != nil {
-		q.Panicked(r)
-		breakOff(q)
-	}
-}
-
-func breakOff(q *quic.Conn) {
-	q.CloseWithError(uint64(h3.H3InternalError), "a bug in this endpoint; its log has the stack")
-}
 
 // panicError is a panic as the error of a request.
 type panicError struct{ value any }
@@ -59,7 +41,9 @@ func (c *call) unwound(returned *bool) {
 
 // dialPanicked makes a panic the outcome of a dial: Transport.Dial and the
 // trace of a request are the application's.
-func (t *Transport) dialPanicked(r any) error {
+func (t *Transport) dialPanicked(r any) (err error) {
+	err = &panicError{r}
+	defer func() { _ = recover() }() // of the Logger
 	t.log().Error("http3: a dial panicked", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
-	return &panicError{r}
+	return err
 }

@@ -150,7 +150,7 @@ func (s *Server) Serve(e *quic.Endpoint) error {
 // idle timeout), http.ErrServerClosed when s is shut down already, and
 // otherwise the reason.
 func (s *Server) ServeConn(q *quic.Conn) error {
-	if !s.open(q) {
+	if !s.open(q) && s.isClosed() {
 		return http.ErrServerClosed
 	}
 	<-q.Context().Done()
@@ -163,7 +163,7 @@ func (s *Server) ServeConn(q *quic.Conn) error {
 
 // open begins to serve q. It returns false when s is closed, and q then is too.
 func (s *Server) open(q *quic.Conn) bool {
-	defer guard(q)
+	defer q.Contain(uint64(h3.H3InternalError))
 	c := newServerConn(s, q)
 	s.mu.Lock()
 	if s.closed {

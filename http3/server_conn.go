@@ -64,7 +64,7 @@ func (c *serverConn) serve() {
 // no more handlers running than one that waits for its responses
 // (CVE-2023-44487 was this in HTTP/2).
 func (c *serverConn) handleStream(s *quic.Stream) {
-	defer guard(c.q)
+	defer c.q.Contain(uint64(h3.H3InternalError))
 	if s.IsUni() {
 		c.watch(s)
 		return
@@ -137,7 +137,7 @@ func (c *serverConn) watchIdle() {
 
 // drainIdle drains the connection unless a request came just now.
 func (c *serverConn) drainIdle() {
-	defer guard(c.q)
+	defer c.q.Contain(uint64(h3.H3InternalError))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.running) == 0 {
@@ -179,7 +179,7 @@ func (c *serverConn) settle() {
 	heard, silent := int64(-1), time.Duration(0)
 	var look func()
 	look = func() {
-		defer guard(c.q)
+		defer c.q.Contain(uint64(h3.H3InternalError))
 		stats := c.q.Stats()
 		if stats.PacketsReceived != heard {
 			heard, silent = stats.PacketsReceived, 0

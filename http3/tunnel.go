@@ -28,8 +28,10 @@ type Tunnel struct {
 	conn     *conn
 	s        stream
 	protocol string      // of extended CONNECT; "": plain
+	status   int         // of the response
 	header   http.Header // of the peer's message
 	body     *body
+	closed   atomic.Bool // by Close or Abort; the body may be closed without
 
 	datagrams *datagramQueue // nil: there is no use for any
 
@@ -97,7 +99,7 @@ func (w *response) Tunnel() (*Tunnel, error) {
 	w.w.s.SetWriteDeadline(time.Time{})
 	protocol := w.req.Header.Get(":protocol")
 	t := newTunnel(&w.conn.conn, w.w.s, protocol)
-	t.header, t.body = w.req.Header, w.body
+	t.status, t.header, t.body = w.status, w.req.Header, w.body
 	w.tunnel.Store(t)
 	return t, nil
 }
@@ -135,6 +137,7 @@ func (t *Tunnel) Read(p []byte) (int, error) {
 func (b *body) readTunnel(p []byte) (n int, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	defer b.guard(&err)
 	switch {
 	case b.closed.Load():
 		return 0, net.ErrClosed
@@ -207,7 +210,7 @@ func (t *Tunnel) write(p []byte) (int, error) {
 // writeFailed names the failure that our own Close brings about.
 func (t *Tunnel) writeFailed(err error) error {
 	err = publicError(err)
-	if e, ok := err.(*Error); err != nil && !(ok && e.Remote) && t.body.closed.Load() {
+	if e, ok := err.(*Error); err != nil && !(ok && e.Remote) && t.closed.Load() {
 		return net.ErrClosed
 	}
 	return err
@@ -292,9 +295,10 @@ func (t *Tunnel) finish() (err error) {
 // it, and what the peer still sends is not wanted. Read and Write that wait return
 // net.ErrClosed; when a Write is cut short like that, our direction is reset.
 func (t *Tunnel) Close() error {
-	if t.body.closed.Swap(true) {
+	if t.closed.Swap(true) {
 		return nil
 	}
+	t.body.closed.Store(true)
 	t.s.SetWriteDeadline(time.Unix(1, 0)) // who writes has the lock
 	t.wmu.Lock()
 	err := t.finish()
@@ -315,7 +319,7 @@ func (t *Tunnel) endDatagrams() {
 }
 
 // sendingOver reports whether our direction has ended.
-func (t *Tunnel) sendingOver() bool { return t.body.closed.Load() || t.ended.Load() }
+func (t *Tunnel) sendingOver() bool { return t.closed.Load() || t.ended.Load() }
 
 func (t *Tunnel) freeReader() {
 	t.body.mu.Lock()
@@ -340,6 +344,7 @@ func (t *Tunnel) Abort() {
 }
 
 func (t *Tunnel) abort(code h3.ErrorCode) {
+	t.closed.Store(true)
 	t.body.closed.Store(true)
 	t.s.Reset(uint64(code))
 	t.s.StopReading(uint64(code))

@@ -453,6 +453,32 @@ func TestContextsOfATunnel(t *testing.T) {
 	}
 }
 
+// Who closes the Body of a request or response, as one does, has not closed the tunnel that took its place.
+func TestAClosedBodyIsNoClosedTunnel(t *testing.T) {
+	h := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		tunnel, err := http3.TakeTunnel(w)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		io.WriteString(tunnel, "bye")
+		r.Body.Close()
+	}))
+	cc := http3.NewClientConn(h.dial(t))
+	tunnel, res, err := cc.OpenTunnel(connectRequest(t, h, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if text, err := io.ReadAll(tunnel); string(text) != "bye" || err != nil {
+		t.Errorf("%q, %v", text, err)
+	}
+	tunnel.Close()
+	if n := cc.Running(); n != 0 {
+		t.Errorf("%d run after Close", n)
+	}
+}
+
 func TestAClosedTunnelLeavesNothing(t *testing.T) {
 	h := start(t, echoTunnel)
 	cc := http3.NewClientConn(h.dial(t))

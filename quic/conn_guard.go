@@ -122,6 +122,15 @@ func (c *Conn) Panicked(r any) {
 		"stack", string(debug.Stack()))
 }
 
+// Contain is deferred by what runs for a connection in a goroutine of its own: a panic ends the connection, with code, and is counted
+// and logged as Panicked does it. All others go on.
+func (c *Conn) Contain(code uint64) {
+	if r := recover(); r != nil {
+		c.Panicked(r)
+		c.CloseWithError(code, "a bug in this endpoint; its log has the stack")
+	}
+}
+
 // breakDown ends a connection whose core cannot be trusted any more. The peer is not told: that would take the core.
 func (c *Conn) breakDown() {
 	c.broken, c.sending = true, false

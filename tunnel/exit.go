@@ -111,11 +111,7 @@ func (x *Exit) Serve() error {
 
 // serveConn serves one entry, which has proved that it is one.
 func (x *Exit) serveConn(q *quic.Conn) {
-	defer func() {
-		if r := recover(); r != nil {
-			broken(q, r)
-		}
-	}()
+	defer q.Contain(uint64(http3.InternalError))
 	remote := q.RemoteAddr()
 	x.log.Info("entry connected", "from", remote)
 	if err := x.server.ServeConn(q); err != nil && !errors.Is(err, http.ErrServerClosed) {

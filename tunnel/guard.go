@@ -7,7 +7,6 @@ import (
 	"runtime/debug"
 
 	"github.com/godwit-net/godwit/http3"
-	"github.com/godwit-net/godwit/quic"
 )
 
 // What runs for many requests, or for none, has goroutines of its own. A panic there is a bug of ours, or comes from the Logger: it
@@ -20,7 +19,8 @@ func (l *link) guard(s *session) {
 	switch {
 	case r == nil:
 	case s != nil:
-		s.broken(r)
+		s.conn().Panicked(r)
+		s.conn().CloseWithError(uint64(http3.InternalError), aBug)
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if l.cur == s {
@@ -33,21 +33,6 @@ func (l *link) guard(s *session) {
 }
 
 const aBug = "a bug in this entry; its log has the stack"
-
-// guard is deferred by what watches a session.
-func (s *session) guard() {
-	if r := recover(); r != nil {
-		s.broken(r)
-	}
-}
-
-func (s *session) broken(r any) { broken(s.conn(), r) }
-
-// broken closes a connection on which something panicked with r; it counts that, and logs the stack.
-func broken(q *quic.Conn, r any) {
-	q.Panicked(r)
-	q.CloseWithError(uint64(http3.InternalError), "a bug at this end of the tunnel; its log has the stack")
-}
 
 // say writes to a log that may be what has panicked.
 func say(log *slog.Logger, msg string, args ...any) {

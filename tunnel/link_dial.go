@@ -87,14 +87,20 @@ func (l *link) dialOne(ctx context.Context, addr string) (*session, error) {
 		return nil, err
 	}
 	s := newSession(q, addr, l.silence)
+	proved := false
+	defer func() {
+		if !proved { // after a panic as well
+			s.close()
+		}
+	}()
 	if err := s.hello(ctx); err != nil {
 		// What ended the connection tells more than what became of the request.
 		if cause := q.Err(); cause != nil {
 			err = cause
 		}
-		s.close()
 		return nil, err
 	}
+	proved = true
 	return s, nil
 }
 

@@ -135,7 +135,7 @@ func (s *session) lookLater() { time.AfterFunc(s.silence/looks, s.look) }
 // look closes a connection whose exit is silent. It asks for a sign of life first: the exit may have nothing to say for
 // hours, as with an event stream.
 func (s *session) look() {
-	defer s.guard()
+	defer s.conn().Contain(uint64(http3.InternalError))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	q := s.conn()
@@ -161,7 +161,7 @@ func (s *session) look() {
 
 // probe makes the exit say something.
 func (s *session) probe() {
-	defer s.guard()
+	defer s.conn().Contain(uint64(http3.InternalError))
 	ctx, cancel := context.WithTimeout(context.Background(), s.silence)
 	defer cancel()
 	if s.hello(ctx) != nil && !s.usable() {
