@@ -22,7 +22,7 @@ race: ## the same under the race detector
 sim: ## random worlds from seeds; SEED=n replays one, SEEDS=n lives n of them, from SEED on, and lists those that failed
 	GODWIT_SEED=$(SEED) GODWIT_SEEDS=$(SEEDS) $(GO) test -count=1 -timeout=12h $(if $(SEEDS),-v -run TestSeeds) ./internal/sim
 
-hostile: ## hostile clients against godwit serve; ADDR=ip:port looks how another server does, whose process is PID if it is local
+hostile: ## hostile clients against godwit serve; ADDR=127.0.0.1:port looks how another server does, whose process is PID
 	GODWIT_HOSTILE=full GODWIT_HOSTILE_ADDR=$(ADDR) GODWIT_HOSTILE_PID=$(PID) $(GO) test -count=1 -timeout=1h -v ./internal/hostile
 
 HOSTILE = GODWIT_HOSTILE_RESULTS=$(CURDIR)/docs/hostile.jsonl GODWIT_HOSTILE_TABLE=$(CURDIR)/docs/security.md

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -33,10 +34,19 @@ var targets = []struct {
 	version func() string
 	start   func(t *testing.T, example string) *server
 }{
-	{"Godwit", nil, func() string { return "this tree" }, targetGodwit},
+	{"Godwit", nil, treeVersion, targetGodwit},
 	{"quic-go", nil, func() string { return moduleVersion("github.com/quic-go/quic-go") + ", its example server" }, targetQuicGo},
 	{"nginx", []*peer{nginx}, func() string { return programVersion(nginx, "-v") }, targetNginx},
 	{"HAProxy", []*peer{haproxy}, func() string { return packageVersion("haproxy") }, targetHAProxy},
+}
+
+// treeVersion names the commit, and says when there is more than that.
+func treeVersion() string {
+	out, err := exec.Command("git", "describe", "--always", "--dirty", "--abbrev=7").Output()
+	if err != nil {
+		return "a tree without git"
+	}
+	return strings.TrimSpace(string(out))
 }
 
 func targetGodwit(t *testing.T, _ string) *server {
@@ -133,12 +143,13 @@ func TestHostileObservations(t *testing.T) {
 	for _, target := range targets {
 		t.Run(target.name, func(t *testing.T) {
 			need(t, target.peers...)
+			version := target.version()
 			for _, name := range names {
 				t.Run(name, func(t *testing.T) {
 					t.Parallel()
 					s := target.start(t, example)
 					cmd := exec.Command(attacker, "-test.v", "-test.run", "^TestHostileClientsAreBounded$/^"+regexp.QuoteMeta(strings.ReplaceAll(name, " ", "_"))+"$")
-					cmd.Env = append(os.Environ(), "GODWIT_HOSTILE_ADDR="+s.addr, "GODWIT_HOSTILE_SERVER="+target.name,
+					cmd.Env = append(os.Environ(), "GODWIT_HOSTILE_ADDR="+s.addr, "GODWIT_HOSTILE_SERVER="+target.name, "GODWIT_HOSTILE_VERSION="+version,
 						"GODWIT_HOSTILE_PID="+strconv.Itoa(s.proc.cmd.Process.Pid))
 					if r := execute(t.Context(), t, cmd); r.code != 0 {
 						t.Logf("no result:\n%s", tail(r.stdout+r.stderr)) // the table shows a hole
@@ -151,7 +162,7 @@ func TestHostileObservations(t *testing.T) {
 
 // observation is a line of the results: internal/hostile's result.
 type observation struct {
-	Server, Attack            string
+	Server, Version, Attack   string
 	Sent, Before, Peak, After int64
 	CPU                       float64
 	Died                      bool
@@ -197,7 +208,7 @@ func TestHostileTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	cells := map[string]map[string]string{}
+	cells, versions := map[string]map[string]string{}, map[string][]string{}
 	for in := json.NewDecoder(f); ; {
 		var o observation
 		if err := in.Decode(&o); err == io.EOF {
@@ -209,14 +220,20 @@ func TestHostileTable(t *testing.T) {
 			cells[o.Attack] = map[string]string{}
 		}
 		cells[o.Attack][o.Server] = o.cell()
+		if !slices.Contains(versions[o.Server], o.Version) {
+			versions[o.Server] = append(versions[o.Server], o.Version)
+		}
 	}
 	out, rule := "\n| attack |", "\n|---|"
 	for _, target := range targets {
-		out += fmt.Sprintf(" %s (%s) |", target.name, target.version())
+		out += fmt.Sprintf(" %s (%s) |", target.name, strings.Join(versions[target.name], ", "))
 		rule += "---|"
 	}
 	out += rule + "\n"
 	for _, name := range attackNames(t) {
+		if cells[name] == nil {
+			continue // it has not been tried since there is a table
+		}
 		out += "| " + name + " |"
 		for _, target := range targets {
 			out += " " + cmp.Or(cells[name][target.name], "-") + " |"

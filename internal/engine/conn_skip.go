@@ -16,11 +16,6 @@ type skipper struct {
 	gap  int64 // how far apart skipped numbers are at least
 }
 
-const (
-	firstSkipGap = 128
-	maxSkipGap   = 64 << 10
-)
-
 // sent follows the packet numbers of the application space, and skips the next one when its turn has come. Nothing is
 // skipped before the handshake is confirmed, which has to take the fewest bytes and gives nobody a reason to cheat.
 func (s *skipper) sent(c *Conn, number int64) {

@@ -25,6 +25,12 @@ const (
 	// TestCryptoBufferIsBounded.
 	maxCryptoBuffer = 64 << 10
 
+	// firstSkipGap and maxSkipGap are how far apart skipped packet numbers are, at the least, at first and in the end: an
+	// acknowledgment of what was never sent is found out soon, and a long transfer hardly notices.
+	// TestAPacketNumberIsSkippedNowAndThen, TestSkippedNumbersBecomeRarer.
+	firstSkipGap = 128
+	maxSkipGap   = 64 << 10
+
 	// maxAckRanges is how many ranges of received packet numbers are remembered per space. The oldest are forgotten:
 	// their packets count as duplicates then. TestAckRangesAreBounded.
 	maxAckRanges = 256

@@ -188,24 +188,7 @@ func FuzzServerSurvivesAnyBytes(f *testing.F) {
 	h.Close()
 	f.Add(message(24, 0), byte(3), uint16(1))
 	f.Fuzz(func(t *testing.T, data []byte, level byte, piece uint16) {
-		h := NewServer(serverConf, []byte{})
-		defer h.Close()
-		if err := h.Start(); err != nil {
-			t.Fatal(err)
-		}
-		var failed error
-		for len(data) > 0 {
-			n := min(int(piece)+1, len(data))
-			err := h.Receive(Level(level), data[:n])
-			if failed != nil && err != failed {
-				t.Fatalf("%v, then %v", failed, err)
-			}
-			failed = err
-			data = data[n:]
-			for ok := true; ok; {
-				_, ok = h.Next()
-			}
-		}
+		survives(t, NewServer(serverConf, []byte{}), data, Level(level), int(piece)+1)
 	})
 }
 
@@ -231,23 +214,27 @@ func FuzzClientSurvivesAnyBytes(f *testing.F) {
 	}
 	f.Add(message(24, 0), byte(3), uint16(1))
 	f.Fuzz(func(t *testing.T, data []byte, level byte, piece uint16) {
-		h := NewClient(clientConf, []byte("parameters"))
-		defer h.Close()
-		if err := h.Start(); err != nil {
-			t.Fatal(err)
-		}
-		var failed error
-		for len(data) > 0 {
-			n := min(int(piece)+1, len(data))
-			err := h.Receive(Level(level), data[:n])
-			if failed != nil && err != failed {
-				t.Fatalf("%v, then %v", failed, err)
-			}
-			failed = err
-			data = data[n:]
-			for ok := true; ok; {
-				_, ok = h.Next()
-			}
-		}
+		survives(t, NewClient(clientConf, []byte("parameters")), data, Level(level), int(piece)+1)
 	})
+}
+
+// survives has h receive data in pieces: an error stays.
+func survives(t *testing.T, h *Handshake, data []byte, level Level, piece int) {
+	defer h.Close()
+	if err := h.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var failed error
+	for len(data) > 0 {
+		n := min(piece, len(data))
+		err := h.Receive(level, data[:n])
+		if failed != nil && err != failed {
+			t.Fatalf("%v, then %v", failed, err)
+		}
+		failed = err
+		data = data[n:]
+		for ok := true; ok; {
+			_, ok = h.Next()
+		}
+	}
 }

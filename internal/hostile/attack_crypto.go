@@ -22,7 +22,7 @@ func cryptoFragments(addr netip.AddrPort) (report, error) {
 		}
 		c.send(wire.AppSpace, b)
 	}
-	if c.hearClose(); !c.closed {
+	if c.untilClosed(); !c.closed {
 		return c.report(false, "30,000 islands were kept"), nil
 	}
 	islands := c.closeCode
@@ -86,7 +86,7 @@ func cryptoEarly(addr netip.AddrPort) (report, error) {
 		c.send(wire.AppSpace, wire.AppendCrypto(nil, wire.Crypto{Offset: at, Data: b}))
 		c.hear(2 * time.Millisecond)
 	}
-	c.hearClose()
+	c.untilClosed()
 	if sum.sent, sum.got = sum.sent+c.sentBytes, sum.got+c.gotBytes; sum.why == "" && !c.closed {
 		sum.why = "a message of 16 MiB is waited for"
 	}

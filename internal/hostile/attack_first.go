@@ -98,7 +98,7 @@ func beforeHandshake(addr netip.AddrPort) (report, error) {
 // leaves them: more than a server can have in its handshakes at a time.
 func atTheLimits(addr netip.AddrPort) (report, error) {
 	var sum report
-	n := times(2000, 5000)
+	n, retried := times(2000, 5000), 0
 	for i := range n {
 		from := 100
 		if i%2 == 0 {
@@ -113,7 +113,10 @@ func atTheLimits(addr netip.AddrPort) (report, error) {
 		c.sayCrypto()
 		c.hear(3 * time.Millisecond)
 		sum.sent, sum.got = sum.sent+c.sentBytes, sum.got+c.gotBytes
+		if c.retried {
+			retried++
+		}
 	}
-	sum.what = fmt.Sprintf("%d handshakes left", n)
+	sum.what = fmt.Sprintf("%d handshakes left, %d of them after a Retry", n, retried)
 	return sum, nil
 }

@@ -23,7 +23,7 @@ func newIDFlood(addr netip.AddrPort) (report, error) {
 			c.hear(20 * time.Millisecond)
 		}
 	}
-	c.hearClose()
+	c.untilClosed()
 	return c.report(c.closed, "after %d frames %s", n-1, c.ending()), nil
 }
 

@@ -37,8 +37,7 @@ func challengeFlood(addr netip.AddrPort) (report, error) {
 
 // forgedSocket is where packets with a forged address come from. Nobody answers there, but what is sent there can be counted.
 func forgedSocket(to netip.AddrPort, i int) (*net.UDPConn, error) {
-	from := netip.AddrFrom4([4]byte{127, 11, byte(i >> 8), byte(i)})
-	return net.DialUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(from, 0)), net.UDPAddrFromAddrPort(to))
+	return open(to, netip.AddrFrom4([4]byte{127, 11, byte(i >> 8), byte(i)}))
 }
 
 // received counts what comes until nothing has for so long.

@@ -10,15 +10,12 @@ import (
 	"github.com/godwit-net/godwit/internal/wire"
 )
 
-// longest is how long an attack waits for what has to come. It is long, since it costs only those that fail.
-var longest = patient(2*time.Minute, 3*time.Second)
-
 // ours reports whether the server is one whose defences are known.
 func ours() bool { return os.Getenv("GODWIT_HOSTILE_ADDR") == "" }
 
 // until hears until something is so; false: it never was.
 func (c *client) until(so func() bool) bool {
-	for end := time.Now().Add(longest); !so(); {
+	for end := time.Now().Add(long); !so(); {
 		if c.closed || time.Now().After(end) {
 			return so()
 		}
@@ -29,28 +26,6 @@ func (c *client) until(so func() bool) bool {
 
 // untilClosed waits for the close.
 func (c *client) untilClosed() bool { return c.until(func() bool { return c.closed }) }
-
-// connect is dial for those who need nothing of what comes after the handshake.
-func connect(addr netip.AddrPort, local netip.Addr, params func(*wire.TransportParams)) (*client, error) {
-	c, err := newClient(addr, local, params)
-	if err != nil {
-		return nil, err
-	}
-	for end := time.Now().Add(longest); time.Now().Before(end) && !c.closed; {
-		c.sayCrypto()
-		if b := next(c.conn, 100*time.Millisecond); b != nil {
-			c.gotBytes += int64(len(b))
-			c.take(b)
-			c.sayCrypto()
-			c.acknowledge()
-		}
-		if c.done && c.write[wire.AppSpace] != nil && len(c.pending[wire.HandshakeSpace]) == 0 {
-			return c, nil
-		}
-	}
-	c.close()
-	return nil, errNoHandshake
-}
 
 // open makes a socket towards addr, from local if that is valid.
 func open(addr netip.AddrPort, local netip.Addr) (*net.UDPConn, error) {

@@ -23,14 +23,14 @@ func resetSize(addr netip.AddrPort) (report, error) {
 	}
 	defer conn.Close()
 	c := &client{}
-	answers, long := 0, 0
+	answers, tooLong := 0, 0
 	for size := 1; size <= 1472; size++ { // ascending: an answer that comes late counts against a longer packet
 		if size > 80 && size%97 != 0 && size != 1472 {
 			continue
 		}
 		wait := 20 * time.Millisecond
 		if ours() && size > 30 && answers > 0 {
-			wait = longest
+			wait = long
 		}
 		conn.Write(randomShort(size))
 		c.sentBytes += int64(size)
@@ -41,10 +41,10 @@ func resetSize(addr netip.AddrPort) (report, error) {
 		answers++
 		c.gotBytes += int64(len(b))
 		if len(b) >= size || len(b) < 21 {
-			long++
+			tooLong++
 		}
 	}
-	return c.report(long == 0 && (answers > 0 || !ours()), "%d answers, %d not shorter than what they answered", answers, long), nil
+	return c.report(tooLong == 0 && (answers > 0 || !ours()), "%d answers, %d not shorter than what they answered", answers, tooLong), nil
 }
 
 // resetOracle asks for the reset token of a live connection: section 21.11 of RFC 9000. Whoever learns it ends the connection.
@@ -72,7 +72,7 @@ func resetOracle(addr netip.AddrPort) (report, error) {
 	conn.Write(randomShort(400))
 	wait := time.Second
 	if ours() {
-		wait = longest
+		wait = long
 	}
 	first := next(conn, wait)
 	second := next(conn, 50*time.Millisecond)

@@ -43,7 +43,7 @@ func slowHandshakes(addr netip.AddrPort) (report, error) {
 	for _, c := range clients {
 		sum.sent, sum.got = sum.sent+c.sentBytes, sum.got+c.gotBytes
 	}
-	sum.what = fmt.Sprintf("100 handshakes of %d bytes, which the server ended by itself", rounds)
+	sum.what = fmt.Sprintf("100 handshakes begun with %d bytes each", rounds)
 	return sum, nil
 }
 
@@ -70,7 +70,7 @@ func stalled(addr netip.AddrPort) (report, error) {
 			sum.why = "bytes came that no window allowed"
 		}
 	}
-	sum.what = "25 connections with 500 responses that wait, ended by the idle timeout"
+	sum.what = "500 responses asked for on 25 connections"
 	return sum, nil
 }
 

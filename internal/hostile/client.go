@@ -65,11 +65,7 @@ func newClient(addr netip.AddrPort, local netip.Addr, params func(*wire.Transpor
 
 // newRawClient is newClient with a change to its encoded transport parameters.
 func newRawClient(addr netip.AddrPort, local netip.Addr, params func(*wire.TransportParams), change func([]byte) []byte) (*client, error) {
-	var from *net.UDPAddr
-	if local.IsValid() {
-		from = net.UDPAddrFromAddrPort(netip.AddrPortFrom(local, 0))
-	}
-	conn, err := net.DialUDP("udp", from, net.UDPAddrFromAddrPort(addr))
+	conn, err := open(addr, local)
 	if err != nil {
 		return nil, err
 	}
@@ -95,9 +91,18 @@ func newRawClient(addr netip.AddrPort, local netip.Addr, params func(*wire.Trans
 	return c, err
 }
 
-// dial makes a client and plays its handshake.
+// dial makes a client, plays its handshake, and takes what the server says behind it.
 func dial(addr netip.AddrPort, params func(*wire.TransportParams)) (*client, error) {
-	c, err := newClient(addr, netip.Addr{}, params)
+	c, err := connect(addr, netip.Addr{}, params)
+	if err == nil {
+		c.hear(100 * time.Millisecond)
+	}
+	return c, err
+}
+
+// connect is dial for those who need nothing of what comes after the handshake.
+func connect(addr netip.AddrPort, local netip.Addr, params func(*wire.TransportParams)) (*client, error) {
+	c, err := newClient(addr, local, params)
 	if err != nil {
 		return nil, err
 	}

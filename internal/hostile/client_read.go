@@ -21,13 +21,6 @@ func patient(own, other time.Duration) time.Duration {
 	return other
 }
 
-// hearClose takes what comes until the connection is closed.
-func (c *client) hearClose() {
-	for end := time.Now().Add(long); !c.closed && time.Now().Before(end); {
-		c.hear(100 * time.Millisecond)
-	}
-}
-
 // hear takes what comes until nothing has for so long, or the connection is closed.
 func (c *client) hear(quiet time.Duration) { c.hearFor(quiet, math.MaxInt64) }
 
@@ -35,6 +28,7 @@ func (c *client) hear(quiet time.Duration) { c.hearFor(quiet, math.MaxInt64) }
 func (c *client) hearFor(quiet time.Duration, most int64) {
 	b := make([]byte, 64<<10)
 	for !c.closed && c.gotBytes < most {
+		early := !c.done
 		c.conn.SetReadDeadline(time.Now().Add(quiet))
 		n, err := c.conn.Read(b)
 		if err != nil {
@@ -43,7 +37,7 @@ func (c *client) hearFor(quiet time.Duration, most int64) {
 		c.gotBytes += int64(n)
 		c.take(b[:n])
 		c.acknowledge()
-		if !c.done {
+		if early {
 			return // there may be something to say first
 		}
 	}

@@ -81,7 +81,7 @@ func endure(t *testing.T, v victim, a attack) *result {
 		r.judge(t)
 		v.recovers(t, r)
 	} else {
-		r.After = v.settle(t, r.Before)
+		r.After, r.Descriptors[1] = v.settle(t, r.Before), v.descriptors()
 	}
 	r.keep(t)
 	return r
@@ -95,7 +95,7 @@ func suffer(t *testing.T, v victim, a attack) *result {
 	t.Helper()
 	attacking <- struct{}{}
 	defer func() { <-attacking }()
-	r := &result{Server: cmp.Or(os.Getenv("GODWIT_HOSTILE_SERVER"), "Godwit"), Attack: a.name, Bound: a.growth, Local: v.pid != 0}
+	r := &result{Server: cmp.Or(os.Getenv("GODWIT_HOSTILE_SERVER"), "Godwit"), Version: os.Getenv("GODWIT_HOSTILE_VERSION"), Attack: a.name, Bound: a.growth, Local: v.pid != 0}
 	before := v.rest(t)
 	r.Before, r.Goroutines[0], r.Descriptors[0] = v.resident(t), before["process.goroutines"], v.descriptors()
 	cpu := v.cpu()

@@ -15,14 +15,15 @@ import (
 // collected, where the server can be told to, but for the peak.
 type result struct {
 	Server, Attack string
-	Sent, Got      int64 // UDP payload of the attackers
+	Version        string // of the server, where somebody tells
+	Sent, Got      int64  // UDP payload of the attackers
 	Before, Peak   int64
 	After          int64
 	Bound          int64 // of Peak-Before, for a server of ours
 	Died           bool
 	Local          bool // Before, Peak, After, CPU and Descriptors are known
 	CPU            float64
-	Goroutines     [2]int64 // before and after; 0 where nobody tells
+	Goroutines     [2]int64 `json:",omitzero"` // before and after; zeros where nobody tells
 	Descriptors    [2]int
 	Old, New       fetches
 	Afterwards     string // why a client afterwards was not served; empty: it was

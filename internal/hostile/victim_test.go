@@ -113,21 +113,29 @@ func TestMain(m *testing.M) {
 // serve starts a godwit serve with more flags, or finds the server that is named in the environment.
 func serve(t *testing.T, binary string, flags ...string) victim {
 	t.Helper()
-	if v, ok := other(); ok {
+	if v, ok := other(t); ok {
 		return v
 	}
 	cmd := exec.Command(binary, append([]string{"serve", "--listen", "127.0.0.1:0"}, flags...)...)
 	return serving(t, cmd)
 }
 
-// other is the server that GODWIT_HOSTILE_ADDR names, whose process is GODWIT_HOSTILE_PID if that is local.
-func other() (victim, bool) {
-	addr := os.Getenv("GODWIT_HOSTILE_ADDR")
-	if addr == "" {
-		return victim{}, false
+// other is the server that GODWIT_HOSTILE_ADDR names, whose process is GODWIT_HOSTILE_PID if that is said. The clients have many
+// loopback addresses, from which nothing else can be reached.
+func other(t *testing.T) (v victim, ok bool) {
+	t.Helper()
+	text, pid := os.Getenv("GODWIT_HOSTILE_ADDR"), os.Getenv("GODWIT_HOSTILE_PID")
+	if text == "" {
+		return v, false
 	}
-	pid, _ := strconv.Atoi(os.Getenv("GODWIT_HOSTILE_PID"))
-	return victim{addr: netip.MustParseAddrPort(addr), pid: pid}, true
+	var err error
+	if v.addr, err = netip.ParseAddrPort(text); err != nil || !v.addr.Addr().Is4() || !v.addr.Addr().IsLoopback() {
+		t.Fatalf("GODWIT_HOSTILE_ADDR=%s: want 127.x.x.x:port, of a server on this machine", text)
+	}
+	if v.pid, err = strconv.Atoi(pid); err != nil && pid != "" {
+		t.Fatalf("GODWIT_HOSTILE_PID=%s: want the number of its process", pid)
+	}
+	return v, true
 }
 
 // serving starts a command that becomes a godwit serve.

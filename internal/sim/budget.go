@@ -2,8 +2,9 @@ package sim
 
 import "github.com/godwit-net/godwit/internal/engine"
 
-// A host with a budget shares it among its connections as the shell does (quic/budget.go): what peers were promised is counted, and
-// nobody may have more than half of what is left over, beyond a floor that everybody has.
+// A host with a budget shares it among its connections by a simpler rule than the shell does (quic/budget.go): what peers were promised
+// is counted, and nobody may have more than half of what is left over, beyond a floor that everybody has. It is there for
+// Conn.SetReceiveCeiling; the shell's rule has tests of its own.
 
 // budgetFloor is what a connection may promise whatever is left, in bytes.
 const budgetFloor = 4 << 10

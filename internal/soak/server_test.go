@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 // report is what a server's process answers to "measure".
 type report struct {
 	Usage
-	Open, Accepted, Panicked, QLogsFailed, HandshakesFailed int64
+	Open, Accepted, Panicked, QLogsFailed int64
 
 	Handlers int64 // that panicked
 	Stacks   int64 // lines of the log that have one
@@ -154,7 +154,7 @@ func serve(addr, dir string) error {
 		case "measure":
 			q := e.Stats()
 			out.Encode(report{
-				Usage: measure(), Open: q.Open, Accepted: q.Accepted, Panicked: q.Panicked, QLogsFailed: q.QLogsFailed, HandshakesFailed: q.HandshakesFailed,
+				Usage: measure(), Open: q.Open, Accepted: q.Accepted, Panicked: q.Panicked, QLogsFailed: q.QLogsFailed,
 				Handlers: s.Stats().Panics, Stacks: f.stacks.Load(), Bombs: f.bombs.Load(), Leaks: f.leaks.Load(),
 			})
 		}

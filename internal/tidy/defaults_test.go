@@ -36,9 +36,14 @@ func checkDefaults(t *tree) (found []string) {
 				if d, ok := limitFolders[dir]; ok {
 					dir = d
 				}
-				is := t.limits(dir)[name[2]]
-				if is == nil {
+				limits := t.limits(dir)
+				is := limits[name[2]]
+				switch {
+				case is == nil && len(limits) == 0:
 					continue // it is of another kind of file
+				case is == nil:
+					found = append(found, fmt.Sprintf("%s: there is no limit %s", defaults, name[0]))
+					continue
 				}
 				if i >= len(numbers) || !constant.Compare(said(numbers[i]), token.EQL, is) {
 					found = append(found, fmt.Sprintf("%s: %s is %v, and not what stands there: %s", defaults, name[0], is, row[1]))
@@ -118,6 +123,7 @@ func TestWrongDefaultsAreFound(t *testing.T) {
 		"| c | 3 s | `p.maxC` |":                      0,
 		"| c | 3 min | `p.maxC` |":                    1,
 		"| elsewhere | off | `p.Config.Resumption` |": 0,
+		"| misspelt | 4 | `p.maxAA` |":                1,
 	} {
 		tree, err := load(fstest.MapFS{"go.mod": {Data: []byte("module m\n")}, "p/limits.go": {Data: []byte(limits)}, defaults: {Data: []byte(row + "\n")}})
 		if err != nil {
