@@ -269,7 +269,8 @@ func (x *exchange) overQUIC(p path) (res *http.Response, next verdict, err error
 		res, err = p.early.res, p.early.err
 		x.keep(w.stop())
 	}
-	if p.early == nil || err != nil && !errors.Is(err, errDeaf) && x.req.Context().Err() == nil && l.usable() {
+	if p.early == nil || err != nil && !errors.Is(err, errDeaf) && x.req.Context().Err() == nil && l.usable() && x.content.rewind() {
+		p.drop()
 		var ctx context.Context
 		ctx, cancel = context.WithCancelCause(x.req.Context())
 		w := x.watch(ctx, l, cancel)
